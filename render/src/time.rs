@@ -21,7 +21,9 @@ impl Millis {
     pub fn from_seconds(seconds: f64) -> Option<Millis> {
         // The cast of a float to an integer saturates, which is what is wanted here.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        seconds.is_finite().then(|| Millis((seconds.max(0.0) * 1000.0).round() as u64))
+        seconds
+            .is_finite()
+            .then(|| Millis((seconds.max(0.0) * 1000.0).round() as u64))
     }
 
     /// This instant in seconds.
