@@ -1,0 +1,165 @@
+//! From a folder to a manifest: lists the files of a recording and takes their digests.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use walkdir::WalkDir;
+
+use crate::digest::Digest;
+use crate::events::{Events, EventsError};
+use crate::manifest::{FileEntry, LeftOut, Manifest, SCHEMA, content_digest};
+use crate::metadata::Metadata;
+use crate::names::{PlaybackFormat, RecordId};
+
+/// What the files themselves do not tell.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The recording.
+    pub record_id: RecordId,
+    /// The playback format.
+    pub format: PlaybackFormat,
+    /// Name of the node.
+    pub node: String,
+    /// Version of the program that packs.
+    pub hook_version: String,
+    /// When BBB called the hook.
+    pub published_at: Timestamp,
+    /// The meeting's `events.xml`, when it is still there.
+    pub events_xml: Option<PathBuf>,
+}
+
+/// Why no manifest could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// The folder or a file in it cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// What was being read.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file's name cannot be carried.
+    #[error("{}: the file name is not UTF-8 text; rename it on the node", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file changed between the two looks at it.
+    #[error("{}: changed while its digest was taken; it will be packed again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is nothing to pack.
+    #[error("{}: there is no file in it", path.display())]
+    Empty {
+        /// The recording's folder.
+        path: PathBuf,
+    },
+    /// The events could not be read.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+}
+
+/// Makes the manifest of `<root>/<format>/<record id>/`, reading every file once.
+///
+/// Links and special files are left out and listed with the reason. A `metadata.xml` that cannot
+/// be read does not stop the recording: the manifest says what is wrong with it.
+///
+/// # Errors
+/// A file cannot be read, has a name that is not text, or changes meanwhile; the folder is empty.
+pub fn gather(root: &Path, about: &About) -> Result<Manifest, GatherError> {
+    let folder = root
+        .join(about.format.as_str())
+        .join(about.record_id.as_str());
+    let (mut files, left_out) = list(root, &folder)?;
+    if files.is_empty() {
+        return Err(GatherError::Empty { path: folder });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let events = match &about.events_xml {
+        Some(path) => Events::read(path)?,
+        None => Events::default(),
+    };
+    let (metadata, metadata_problem) = match Metadata::read(&folder.join("metadata.xml")) {
+        Ok(metadata) => (Some(metadata), None),
+        Err(e) => (None, Some(e.to_string())),
+    };
+    Ok(Manifest {
+        schema: SCHEMA,
+        digest: content_digest(&files),
+        record_id: about.record_id.clone(),
+        format: about.format.clone(),
+        node: about.node.clone(),
+        hook_version: about.hook_version.clone(),
+        bbb_version: events.bbb_version,
+        published_at: about.published_at,
+        metadata,
+        metadata_problem,
+        events_seen: about.events_xml.is_some(),
+        moderators: events.moderators,
+        files,
+        left_out,
+    })
+}
+
+fn list(root: &Path, folder: &Path) -> Result<(Vec<FileEntry>, Vec<LeftOut>), GatherError> {
+    let mut files = Vec::new();
+    let mut left_out = Vec::new();
+    for entry in WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(|e| GatherError::Read {
+            path: e.path().unwrap_or(folder).into(),
+            source: e.into(),
+        })?;
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            continue;
+        }
+        let below_root = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        let path = below_root.to_str().ok_or_else(|| GatherError::Name {
+            path: entry.path().into(),
+        })?;
+        if kind.is_file() {
+            files.push(digest_of(entry.path(), path)?);
+        } else {
+            let why = if kind.is_symlink() {
+                "a symbolic link"
+            } else {
+                "neither file nor folder"
+            };
+            left_out.push(LeftOut {
+                path: path.to_owned(),
+                why: why.to_owned(),
+            });
+        }
+    }
+    Ok((files, left_out))
+}
+
+fn digest_of(file: &Path, path: &str) -> Result<FileEntry, GatherError> {
+    let failed = |source| GatherError::Read {
+        path: file.into(),
+        source,
+    };
+    let mut open = File::open(file).map_err(failed)?;
+    let look = |open: &File| -> io::Result<(u64, Timestamp)> {
+        let metadata = open.metadata()?;
+        let modified = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+        Ok((metadata.len(), modified))
+    };
+    let before = look(&open).map_err(failed)?;
+    let (sha256, size) = Digest::of_reader(&mut open).map_err(failed)?;
+    let after = look(&open).map_err(failed)?;
+    if before != after || size != after.0 {
+        return Err(GatherError::Changed { path: file.into() });
+    }
+    Ok(FileEntry {
+        path: path.to_owned(),
+        size,
+        modified: after.1,
+        sha256,
+    })
+}
