@@ -6,7 +6,7 @@ use std::fmt;
 ///
 /// BBB's timed files count seconds rounded to 0.1 s; milliseconds hold them exactly, and compare
 /// and sort without the surprises of floating point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Millis(pub u64);
 
 impl Millis {

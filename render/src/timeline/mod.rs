@@ -5,7 +5,21 @@
 //! pixels. Drawn shapes are not kept in memory but found again by their place in the file, so
 //! that a long lecture costs a few dozen bytes per version of a shape.
 
+mod canvas;
+mod events;
+mod shapes;
+mod tldraw;
+mod xml;
+
+use std::collections::HashMap;
+use std::io::BufReader;
+
+pub use canvas::{Canvas, Draft, Place, Ties, Version};
+pub use events::Pointing;
+
+use crate::error::Error;
 use crate::geometry::{Point, ViewBox};
+use crate::source::Source;
 use crate::time::Millis;
 use crate::warning::Warnings;
 
@@ -14,29 +28,37 @@ use crate::warning::Warnings;
 pub struct Timeline {
     /// The recorded time, from `metadata.xml`; `None` when it is not said there.
     pub duration: Option<Millis>,
-    /// The units of [`Timeline::views`], [`Timeline::pointers`] and of the shapes.
-    pub units: Units,
+    /// What the whiteboard is made of.
+    pub board: Board,
     /// Slides in the order of their times; each is shown until the next one.
     pub slides: Vec<Showing>,
+    /// The whiteboards of the slides, see [`Showing::canvas`].
+    pub canvases: Vec<Canvas>,
     /// What part of the slide is seen; each entry holds until the next one.
     pub views: Vec<View>,
     /// Where the presenter points; each entry holds until the next one.
     pub pointers: Vec<Pointer>,
-    /// When the screen share takes the place of the slide; ascending, not overlapping.
+    /// How the points of [`Timeline::pointers`] are meant.
+    pub pointing: Pointing,
+    /// When the screen share takes the place of the slide; ascending, not overlapping. Empty when
+    /// there is no film of it.
     pub shares: Vec<Span>,
     /// What was left out or repaired while reading.
     pub warnings: Warnings,
 }
 
-/// The coordinates in which a recording's whiteboard speaks.
+/// What a recording's whiteboard is made of, and so the units it speaks in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
-pub enum Units {
-    /// Pixels of the slide's picture as `shapes.svg` gives its size (BBB 0.9 to 2.5).
+pub enum Board {
+    /// Shapes of `shapes.svg` in pixels of the slide's picture, as `shapes.svg` gives its size
+    /// (BBB 0.9 to 2.5).
     #[default]
-    SlidePixels,
-    /// Units of the tldraw page, into which the slide is fitted (BBB 2.6 and later): the slide's
-    /// picture takes the largest size of its own proportions within this width and height.
-    Page {
+    Svg,
+    /// Shapes of `tldraw.json` in units of the tldraw page (BBB 2.6 and later): the slide's picture
+    /// takes the largest size of its own proportions within `width` and `height`.
+    Tldraw {
+        /// Whether the shapes are of tldraw's second generation (BBB 3.0).
+        second: bool,
         /// 1440, or 2048 before BBB 2.6.1.
         width: f64,
         /// 1080, or 1536 before BBB 2.6.1.
@@ -51,12 +73,14 @@ pub struct Showing {
     pub at: Millis,
     /// The `id` of its image in `shapes.svg`.
     pub id: String,
-    /// The picture's path in the recording's folder; `None` for a blank.
+    /// The picture's path in the recording's folder.
     pub href: Option<String>,
     /// The picture's size as `shapes.svg` gives it.
     pub width: f64,
     /// The picture's size as `shapes.svg` gives it.
     pub height: f64,
+    /// Which of [`Timeline::canvases`] is drawn on it.
+    pub canvas: Option<usize>,
 }
 
 /// The part of the slide that is seen from an instant on.
@@ -74,11 +98,11 @@ pub struct Pointer {
     /// From this instant on.
     pub at: Millis,
     /// `None` while it is hidden.
-    pub at_point: Option<Point>,
+    pub point: Option<Point>,
 }
 
 /// From one instant until before another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Span {
     /// The first instant in it.
     pub start: Millis,
@@ -87,6 +111,64 @@ pub struct Span {
 }
 
 impl Timeline {
+    /// Reads the timed files of a recording. What is missing or malformed costs a warning and is
+    /// left out.
+    ///
+    /// # Errors
+    /// When a file is there and the system fails to read it.
+    pub fn read(source: &Source) -> Result<Timeline, Error> {
+        let mut timeline = Timeline::default();
+        let warnings = &timeline.warnings;
+        let open = |name: &str, needed: bool| -> Result<_, Error> {
+            match source.open_file(name) {
+                Ok(file) => Ok(Some(BufReader::with_capacity(1 << 16, file))),
+                Err(error) if error.is_transient() => Err(error),
+                Err(error) => {
+                    if needed {
+                        warnings.add("file not used", Some(name.as_ref()), error.to_string());
+                    }
+                    Ok(None)
+                }
+            }
+        };
+
+        timeline.duration = match open("metadata.xml", true)? {
+            Some(file) => events::duration(file, warnings),
+            None => None,
+        };
+        let shapes = match open("shapes.svg", true)? {
+            Some(file) => shapes::read(file, warnings),
+            None => shapes::Shapes::default(),
+        };
+        let (views, mut tldraw) = match open("panzooms.xml", false)? {
+            Some(file) => events::views(file, warnings),
+            None => (Vec::new(), false),
+        };
+        if let Some(file) = open("cursor.xml", false)? {
+            (timeline.pointers, timeline.pointing) = events::pointers(file, warnings);
+            tldraw |= timeline.pointing == Pointing::PageUnits;
+        }
+        if let (Some(file), true) = (open("deskshare.xml", false)?, source.deskshare().is_some()) {
+            timeline.shares = events::shares(file, warnings);
+        }
+
+        let mut drafts = shapes.drafts;
+        // A recording of before 2.6 that a later BBB has published anew can hold a tldraw.json
+        // without shapes: its panzooms tell what it is.
+        if let (Some(file), true) = (open("tldraw.json", false)?, tldraw) {
+            let pages = tldraw::read(file, warnings);
+            timeline.board = board(pages.version.as_deref().unwrap_or(&[2, 6, 0]), pages.second);
+            drafts = pages.drafts;
+        } else if tldraw {
+            timeline.board = board(&[2, 6, 1], false);
+        }
+        timeline.slides = shapes.showings;
+        timeline.views = views;
+        timeline.connect(drafts);
+        timeline.settle();
+        Ok(timeline)
+    }
+
     /// The screen share that takes the presentation area at `t`, if one does.
     #[must_use]
     pub fn share_at(&self, t: Millis) -> Option<Span> {
@@ -103,6 +185,15 @@ impl Timeline {
     pub fn changes(&self) -> Vec<Millis> {
         let mut instants = vec![Millis::ZERO];
         instants.extend(self.slides.iter().map(|slide| slide.at));
+        for (n, slide) in self.slides.iter().enumerate() {
+            let end = self
+                .slides
+                .get(n + 1)
+                .map_or(Millis(u64::MAX), |next| next.at);
+            if let Some(canvas) = slide.canvas.and_then(|c| self.canvases.get(c)) {
+                instants.extend(canvas.instants().filter(|&t| t > slide.at && t < end));
+            }
+        }
         instants.extend(self.views.iter().map(|view| view.at));
         instants.extend(self.pointers.iter().map(|pointer| pointer.at));
         instants.extend(
@@ -117,4 +208,78 @@ impl Timeline {
         instants.dedup();
         instants
     }
+
+    /// Gives each showing its canvas.
+    fn connect(&mut self, mut drafts: HashMap<String, Vec<Draft>>) {
+        let duration = self.duration.unwrap_or(Millis(u64::MAX));
+        let mut numbers: HashMap<String, usize> = HashMap::new();
+        for slide in &mut self.slides {
+            if let Some(mut drafts) = drafts.remove(&slide.id) {
+                drafts.retain(|draft| draft.at < duration);
+                numbers.insert(slide.id.clone(), self.canvases.len());
+                self.canvases.push(Canvas::new(&drafts));
+            }
+            slide.canvas = numbers.get(&slide.id).copied();
+        }
+        let lost: usize = drafts.values().map(Vec::len).sum();
+        if lost > 0 {
+            self.warnings.add(
+                "shapes skipped",
+                None,
+                format!("{lost} are drawn on no slide that is shown"),
+            );
+        }
+    }
+
+    /// Sorts by time, keeps of several at one time the last, and clamps to the duration.
+    fn settle(&mut self) {
+        let duration = self.duration.unwrap_or(Millis(u64::MAX));
+        last_of_each(&mut self.slides, duration, |slide| slide.at);
+        last_of_each(&mut self.views, duration, |view| view.at);
+        last_of_each(&mut self.pointers, duration, |pointer| pointer.at);
+        self.shares.sort_unstable_by_key(|share| share.start);
+        let mut apart: Vec<Span> = Vec::with_capacity(self.shares.len());
+        for share in self.shares.drain(..).filter(|share| share.start < duration) {
+            let end = share.end.min(duration);
+            match apart.last_mut() {
+                Some(last) if share.start <= last.end => last.end = last.end.max(end),
+                _ => apart.push(Span {
+                    start: share.start,
+                    end,
+                }),
+            }
+        }
+        self.shares = apart;
+    }
+}
+
+fn last_of_each<T>(items: &mut Vec<T>, duration: Millis, at: impl Fn(&T) -> Millis) {
+    items.retain(|item| at(item) < duration);
+    items.sort_by_key(&at);
+    items.dedup_by(|later, kept| {
+        let same = at(later) == at(kept);
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+}
+
+fn board(version: &[u32], second: bool) -> Board {
+    // The size of the page changed with 2.6.1.
+    let (width, height) = if version < [2, 6, 1].as_slice() {
+        (2048.0, 1536.0)
+    } else {
+        (1440.0, 1080.0)
+    };
+    Board::Tldraw {
+        second: second || version >= [3].as_slice(),
+        width,
+        height,
+    }
+}
+
+/// A time as BBB writes it: seconds with a decimal point.
+fn seconds(text: &str) -> Option<Millis> {
+    text.trim().parse().ok().and_then(Millis::from_seconds)
 }
