@@ -1,1 +1,11 @@
-//! To be written.
+//! What the tests and the demo need around the product: sample recordings of every generation of
+//! BigBlueButton.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test support: a surprise is to stop the test where it happens"
+)]
+
+pub mod samples;
