@@ -49,9 +49,135 @@ pub enum Error {
         /// Rows asked for.
         height: u32,
     },
+    /// An option has a value that cannot be used.
+    #[error("{option}: {why}")]
+    BadOption {
+        /// The option's name as the command line has it.
+        option: &'static str,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// There is no recorded time to make a film of.
+    #[error("{path}: the recording has no length: {why}", path = .path.display())]
+    NoLength {
+        /// The recording's folder.
+        path: PathBuf,
+        /// Where the length was looked for.
+        why: String,
+    },
+    /// A program that is needed is not there.
+    #[error("{program} cannot be started: {source}; install the package ffmpeg")]
+    NoProgram {
+        /// The name or path that was tried.
+        program: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A program that is needed is too old.
+    #[error("{program} is version {found}, but {needed} or later is needed")]
+    TooOld {
+        /// The name or path that was tried.
+        program: String,
+        /// Its version as it says itself.
+        found: String,
+        /// The lowest version that will do.
+        needed: &'static str,
+    },
+    /// A program failed.
+    #[error("{program} failed while {doing} ({status}){}", last_words(.words))]
+    Child {
+        /// The program.
+        program: String,
+        /// What it was to do.
+        doing: String,
+        /// How it ended.
+        status: String,
+        /// Its last lines of standard error.
+        words: Vec<String>,
+        /// Whether something other than the input ended it.
+        transient: bool,
+    },
+    /// The disk is full.
+    #[error(
+        "no space left on the disk while {doing}; make room and run the same command again: it \
+         goes on from the last finished part"
+    )]
+    DiskFull {
+        /// What was being done.
+        doing: String,
+    },
+    /// Somebody else is converting the same thing.
+    #[error("{path} is in use by another conversion", path = .path.display())]
+    Busy {
+        /// The folder of work that is locked.
+        path: PathBuf,
+    },
+    /// It was asked to stop.
+    #[error("stopped; the same command goes on from the last finished part")]
+    Stopped,
+}
+
+fn last_words(words: &[String]) -> String {
+    words.iter().fold(String::new(), |mut all, line| {
+        all.push_str("\n  ");
+        all.push_str(line);
+        all
+    })
 }
 
 impl Error {
+    /// A program could not be started or waited for.
+    pub(crate) fn cannot_run(program: &str, source: std::io::Error) -> Error {
+        Error::NoProgram {
+            program: program.to_string(),
+            source,
+        }
+    }
+
+    /// A program ended with something else than success.
+    pub(crate) fn child_failed(
+        program: &str,
+        doing: &str,
+        status: std::process::ExitStatus,
+        stalled: bool,
+        words: Vec<String>,
+    ) -> Error {
+        use std::os::unix::process::ExitStatusExt;
+        if words
+            .iter()
+            .any(|line| line.contains("No space left on device"))
+        {
+            return Error::DiskFull {
+                doing: doing.to_string(),
+            };
+        }
+        Error::Child {
+            program: program.to_string(),
+            doing: doing.to_string(),
+            status: if stalled {
+                "killed because it made no progress".to_string()
+            } else {
+                status.to_string()
+            },
+            words,
+            transient: stalled || status.signal().is_some(),
+        }
+    }
+
+    /// An error of the file system, told apart from a full disk.
+    pub(crate) fn io(doing: &'static str, path: &std::path::Path, source: std::io::Error) -> Error {
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            return Error::DiskFull {
+                doing: format!("{doing} {}", path.display()),
+            };
+        }
+        Error::Io {
+            doing,
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
     /// Whether the same command may succeed later without the recording changing
     /// (a full disk, a failing file system); `false` when the input is bad.
     #[must_use]
@@ -61,7 +187,15 @@ impl Error {
             Error::NotARecording { .. }
             | Error::BadFile { .. }
             | Error::Outside { .. }
-            | Error::BadSize { .. } => false,
+            | Error::BadSize { .. }
+            | Error::BadOption { .. }
+            | Error::NoLength { .. } => false,
+            Error::Child { transient, .. } => *transient,
+            Error::NoProgram { .. }
+            | Error::TooOld { .. }
+            | Error::DiskFull { .. }
+            | Error::Busy { .. }
+            | Error::Stopped => true,
         }
     }
 }

@@ -8,9 +8,13 @@
 //! This crate knows nothing of transfers, databases or Pod; it never reads outside the
 //! recording's folder and never touches the network.
 
+pub mod convert;
+mod encode;
 pub mod error;
 pub mod fonts;
 pub mod geometry;
+pub mod layout;
+pub mod media;
 pub mod raster;
 pub mod source;
 pub mod time;

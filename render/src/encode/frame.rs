@@ -1,0 +1,275 @@
+//! A frame of the film in memory: three planes of which only what changed is written anew.
+//!
+//! The planes are those of I420, the form in which H.264 encoders take pictures: luma for every
+//! pixel, two chromas for every square of two by two. Colours follow ITU-R BT.709 in its limited
+//! range, as players assume for films of this size.
+
+use crate::geometry::{Rect, Rgb, Size};
+
+/// One picture in I420, luma first, in one piece.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    size: Size,
+    data: Vec<u8>,
+}
+
+impl Frame {
+    /// A frame in one colour; both sides of `size` are even.
+    pub(crate) fn new(size: Size, colour: Rgb) -> Frame {
+        let mut frame = Frame {
+            size,
+            data: vec![0; bytes(size)],
+        };
+        frame.fill(Rect::of(size), colour);
+        frame
+    }
+
+    /// All three planes.
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Paints a rectangle with even edges in one colour.
+    pub(crate) fn fill(&mut self, rect: Rect, colour: Rgb) {
+        let Rgb(r, g, b) = colour;
+        let (r, g, b) = (i32::from(r), i32::from(g), i32::from(b));
+        let values = [luma(r, g, b), chroma_u(r, g, b), chroma_v(r, g, b)];
+        for (plane, value) in self.planes().into_iter().zip(values) {
+            let area = plane.area(rect);
+            for row in plane.rows(area) {
+                row.fill(value);
+            }
+        }
+    }
+
+    /// Copies an I420 picture of the rectangle's size into it; edges are even.
+    pub(crate) fn blit(&mut self, rect: Rect, picture: &[u8]) {
+        let mut rest = picture;
+        for plane in self.planes() {
+            let area = plane.area(rect);
+            for row in plane.rows(area) {
+                let Some((line, after)) = rest.split_at_checked(row.len()) else {
+                    return;
+                };
+                row.copy_from_slice(line);
+                rest = after;
+            }
+        }
+    }
+
+    /// Converts a rectangle of an RGBA canvas, whose upper left corner lies at `place`, into the
+    /// frame. The rectangle is widened to even edges; the canvas has even sides.
+    pub(crate) fn patch(&mut self, place: Rect, canvas: &[u8], rect: Rect) {
+        let left = rect.x & !1;
+        let top = rect.y & !1;
+        let right = (rect.right() + 1) & !1;
+        let bottom = (rect.bottom() + 1) & !1;
+        let (right, bottom) = (right.min(place.width), bottom.min(place.height));
+        let stride = place.width as usize * 4;
+        let width = self.size.width as usize;
+        let half = width / 2;
+        let (luma_plane, chroma) = self.data.split_at_mut(width * self.size.height as usize);
+        let (u_plane, v_plane) = chroma.split_at_mut(chroma.len() / 2);
+        for y in (top..bottom).step_by(2) {
+            let from = y as usize * stride + left as usize * 4;
+            let length = (right - left) as usize * 4;
+            let (Some(upper), Some(lower)) = (
+                canvas.get(from..from + length),
+                canvas.get(from + stride..from + stride + length),
+            ) else {
+                return;
+            };
+            let at = (place.y + y) as usize * width + (place.x + left) as usize;
+            let (before, below) = luma_plane.split_at_mut(at + width);
+            let pixels = length / 4;
+            let to_upper = &mut before[at..at + pixels];
+            let to_lower = &mut below[..pixels];
+            luma_row(upper, to_upper);
+            luma_row(lower, to_lower);
+            let at = ((place.y + y) / 2) as usize * half + ((place.x + left) / 2) as usize;
+            chroma_row(
+                upper,
+                lower,
+                &mut u_plane[at..at + pixels / 2],
+                &mut v_plane[at..at + pixels / 2],
+            );
+        }
+    }
+
+    fn planes(&mut self) -> [Plane<'_>; 3] {
+        let width = self.size.width as usize;
+        let (y, chroma) = self.data.split_at_mut(width * self.size.height as usize);
+        let (u, v) = chroma.split_at_mut(chroma.len() / 2);
+        [
+            Plane {
+                data: y,
+                stride: width,
+                halved: 0,
+            },
+            Plane {
+                data: u,
+                stride: width / 2,
+                halved: 1,
+            },
+            Plane {
+                data: v,
+                stride: width / 2,
+                halved: 1,
+            },
+        ]
+    }
+}
+
+/// How many bytes a picture in I420 has.
+pub(crate) fn bytes(size: Size) -> usize {
+    size.width as usize * size.height as usize * 3 / 2
+}
+
+struct Plane<'a> {
+    data: &'a mut [u8],
+    stride: usize,
+    halved: u32,
+}
+
+impl<'a> Plane<'a> {
+    fn area(&self, rect: Rect) -> Rect {
+        Rect {
+            x: rect.x >> self.halved,
+            y: rect.y >> self.halved,
+            width: rect.width >> self.halved,
+            height: rect.height >> self.halved,
+        }
+    }
+
+    fn rows(self, area: Rect) -> impl Iterator<Item = &'a mut [u8]> {
+        let columns = area.x as usize..area.right() as usize;
+        self.data
+            .chunks_exact_mut(self.stride)
+            .skip(area.y as usize)
+            .take(area.height as usize)
+            .map(move |row| &mut row[columns.clone()])
+    }
+}
+
+fn luma_row(from: &[u8], to: &mut [u8]) {
+    for (pixel, y) in from.chunks_exact(4).zip(to) {
+        *y = luma(
+            i32::from(pixel[0]),
+            i32::from(pixel[1]),
+            i32::from(pixel[2]),
+        );
+    }
+}
+
+fn chroma_row(upper: &[u8], lower: &[u8], u: &mut [u8], v: &mut [u8]) {
+    let squares = upper.chunks_exact(8).zip(lower.chunks_exact(8));
+    for ((above, below), (u, v)) in squares.zip(u.iter_mut().zip(v)) {
+        let mean = |channel: usize| {
+            (i32::from(above[channel])
+                + i32::from(above[channel + 4])
+                + i32::from(below[channel])
+                + i32::from(below[channel + 4])
+                + 2)
+                >> 2
+        };
+        let (r, g, b) = (mean(0), mean(1), mean(2));
+        *u = chroma_u(r, g, b);
+        *v = chroma_v(r, g, b);
+    }
+}
+
+// BT.709, limited range, in 16 bits of fraction; each row of factors sums so that grey has no
+// chroma and white is exactly 235.
+fn luma(r: i32, g: i32, b: i32) -> u8 {
+    ((11966 * r + 40254 * g + 4064 * b + (16 << 16) + (1 << 15)) >> 16) as u8
+}
+
+fn chroma_u(r: i32, g: i32, b: i32) -> u8 {
+    ((-6596 * r - 22188 * g + 28784 * b + (128 << 16) + (1 << 15)) >> 16) as u8
+}
+
+fn chroma_v(r: i32, g: i32, b: i32) -> u8 {
+    ((28784 * r - 26145 * g - 2639 * b + (128 << 16) + (1 << 15)) >> 16) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SIZE: Size = Size {
+        width: 16,
+        height: 8,
+    };
+
+    fn canvas(size: Size, at: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
+        (0..size.height)
+            .flat_map(|y| (0..size.width).map(move |x| (x, y)))
+            .flat_map(|(x, y)| {
+                let [r, g, b] = at(x, y);
+                [r, g, b, 255]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn known_colours_have_their_known_values() {
+        for (colour, values) in [
+            ((0, 0, 0), (16, 128, 128)),
+            ((255, 255, 255), (235, 128, 128)),
+            ((128, 128, 128), (126, 128, 128)),
+            ((255, 0, 0), (63, 102, 240)),
+            ((0, 255, 0), (173, 42, 26)),
+            ((0, 0, 255), (32, 240, 118)),
+        ] {
+            let (r, g, b) = colour;
+            assert_eq!(
+                (luma(r, g, b), chroma_u(r, g, b), chroma_v(r, g, b)),
+                values,
+                "{colour:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn blit_writes_its_rectangle_only() {
+        let mut frame = Frame::new(SIZE, Rgb(0, 0, 0));
+        let rect = Rect {
+            x: 4,
+            y: 2,
+            width: 4,
+            height: 4,
+        };
+        frame.blit(rect, &[200; 24]);
+        let luma_sum: usize = frame.data()[..128].iter().filter(|&&v| v == 200).count();
+        let chroma_sum: usize = frame.data()[128..].iter().filter(|&&v| v == 200).count();
+        assert_eq!((luma_sum, chroma_sum), (16, 8));
+        assert_eq!(frame.data()[2 * 16 + 4], 200);
+        assert_eq!(frame.data()[2 * 16 + 3], 16);
+    }
+
+    proptest! {
+        /// Patching any rectangles after a change inside them gives what patching everything gives.
+        #[test]
+        fn patches_equal_the_whole(x in 0u32..12, y in 0u32..6, w in 1u32..5, h in 1u32..3, seed: u8) {
+            let canvas_size = Size { width: 12, height: 6 };
+            let place = Rect { x: 2, y: 2, width: 12, height: 6 };
+            let rect = Rect { x, y, width: w.min(12 - x), height: h.min(6 - y) };
+            let old = canvas(canvas_size, |x, y| [x as u8 * 20, y as u8 * 40, seed]);
+            let new = canvas(canvas_size, |x, y| {
+                if x >= rect.x && x < rect.right() && y >= rect.y && y < rect.bottom() {
+                    [seed, x as u8, 255 - seed]
+                } else {
+                    [x as u8 * 20, y as u8 * 40, seed]
+                }
+            });
+            let everything = Rect::of(canvas_size);
+            let mut patched = Frame::new(SIZE, Rgb(9, 9, 9));
+            patched.patch(place, &old, everything);
+            patched.patch(place, &new, rect);
+            let mut whole = Frame::new(SIZE, Rgb(9, 9, 9));
+            whole.patch(place, &new, everything);
+            prop_assert_eq!(patched.data(), whole.data());
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A recording turned into one film by ffmpeg: planned, composed and encoded in segments on
+//! several cores, with the sound beside, then joined.
+//!
+//! Only frames that differ are coded, each with its true time; pixels are composed here, in the
+//! encoder's own format, and only where they changed. ffmpeg decodes, codes and joins.
+
+mod audio;
+mod decoder;
+mod frame;
+mod join;
+mod plan;
+pub(crate) mod process;
+mod raw_stream;
+mod segment;
+mod work;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub(crate) use audio::Sound;
+pub(crate) use plan::{Arrangement, Grid, Stretch, Tick, stretches};
+pub(crate) use process::Processes;
+pub(crate) use work::{Work, settle};
+
+use crate::error::Error;
+use crate::fonts::Fonts;
+use crate::geometry::{Rect, Rgb, Size};
+use crate::media::{Media, Tools};
+use crate::source::Source;
+use crate::timeline::Timeline;
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const TELL_EVERY: u32 = 4;
+
+/// How the picture is compressed.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub(crate) struct Coding {
+    pub(crate) preset: String,
+    pub(crate) quality: u8,
+}
+
+impl Coding {
+    /// The arguments for ffmpeg.
+    ///
+    /// No B-frames: pictures leave in the order they come, so that times need no shifting. No
+    /// search for scene cuts: key frames come at fixed times, and the search costs time for every
+    /// frame.
+    fn video_args(&self) -> Vec<String> {
+        [
+            "-c:v",
+            "libx264",
+            "-preset",
+            &self.preset,
+            "-crf",
+            &self.quality.to_string(),
+            "-pix_fmt",
+            "yuv420p",
+            "-threads",
+            "1",
+            "-bf",
+            "0",
+            "-g",
+            "100000",
+            "-sc_threshold",
+            "0",
+            "-color_range",
+            "tv",
+            "-colorspace",
+            "bt709",
+            "-color_primaries",
+            "bt709",
+            "-color_trc",
+            "bt709",
+        ]
+        .map(str::to_string)
+        .to_vec()
+    }
+}
+
+/// Everything that is known of a film before the first picture of it is made.
+#[derive(Debug)]
+pub(crate) struct Film<'a> {
+    pub(crate) processes: &'a Processes,
+    pub(crate) tools: Tools,
+    pub(crate) source: Arc<Source>,
+    pub(crate) timeline: Arc<Timeline>,
+    pub(crate) fonts: Arc<Fonts>,
+    pub(crate) frame: Size,
+    pub(crate) background: Rgb,
+    pub(crate) grid: Grid,
+    /// The part of the frame that the painter fills.
+    pub(crate) stage: Rect,
+    /// In order, without gaps: the whole film.
+    pub(crate) stretches: Vec<Stretch>,
+    /// When the presentation may change, in order.
+    pub(crate) changes: Vec<Tick>,
+    pub(crate) webcams: Option<Media>,
+    pub(crate) webcams_step: u64,
+    pub(crate) share: Option<Media>,
+    pub(crate) share_step: u64,
+    pub(crate) sound: Sound,
+    pub(crate) coding: Coding,
+    pub(crate) threads: usize,
+}
+
+impl Film<'_> {
+    /// The first tick of the film.
+    pub(crate) fn start(&self) -> Tick {
+        self.stretches.first().map_or(0, |s| s.start)
+    }
+
+    /// The first tick after it.
+    pub(crate) fn end(&self) -> Tick {
+        self.stretches.last().map_or(0, |s| s.end)
+    }
+
+    /// Units of time in the file: fine enough for any player, and a multiple of the grid.
+    fn timescale(&self) -> u64 {
+        self.grid.per_second * 512
+    }
+
+    fn cut_short(&self, media: &Media, ended: Tick, complaint: Option<String>) {
+        let mut why = format!("nothing can be read from {} s on", self.grid.instant(ended));
+        if let Some(complaint) = complaint {
+            why = format!("{why} ({complaint})");
+        }
+        let file = media.path.strip_prefix(self.source.dir()).ok();
+        self.timeline.warnings.add("film cut short", file, why);
+    }
+}
+
+/// Makes the film in `work` and joins it into `output`, telling the ticks done.
+pub(crate) fn run(
+    film: &Film<'_>,
+    work: &Work,
+    output: &Path,
+    progress: &(dyn Fn(Stage, u64) + Sync),
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let segments = work.segments(|| {
+        plan::segments(
+            &film.stretches,
+            &film.changes,
+            film.grid,
+            film.webcams_step,
+            film.share_step,
+            film.threads,
+        )
+    })?;
+    let done = AtomicU64::new(0);
+    let next = AtomicUsize::new(0);
+    let failed = Failed::default();
+    let at_once = film.threads.min(segments.len());
+    let running = AtomicUsize::new(at_once + 1);
+    let attempt = |part: &dyn Fn() -> Result<(), Error>| {
+        if let Err(error) = part() {
+            failed.note(error);
+            film.processes.stop();
+        }
+        running.fetch_sub(1, Ordering::Release);
+    };
+    let encode_next = || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(&segment) = segments.get(number) else {
+            return Ok(false);
+        };
+        work.make(&work::segment_name(number), |path| {
+            segment::encode(film, segment, path, &done)
+        })?
+        .unless_made(|| {
+            done.fetch_add(segment.end - segment.start, Ordering::Relaxed);
+        });
+        Ok(true)
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| attempt(&|| audio::encode(film, work)));
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                attempt(&|| {
+                    while encode_next()? {}
+                    Ok(())
+                });
+            });
+        }
+        watch(film.processes, stop, &running, &|| {
+            progress(Stage::Encoding, done.load(Ordering::Relaxed));
+        });
+    });
+    failed.into_result()?;
+
+    let running = AtomicUsize::new(1);
+    std::thread::scope(|scope| {
+        let joining = scope.spawn(|| {
+            let result = join::join(film, work, &segments, output);
+            running.fetch_sub(1, Ordering::Release);
+            result
+        });
+        watch(film.processes, stop, &running, &|| {
+            progress(Stage::Joining, film.end() - film.start());
+        });
+        joining.join().unwrap_or(Err(Error::Stopped))
+    })
+}
+
+/// What is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The files are being read.
+    Reading,
+    /// Pictures and sound are being made.
+    Encoding,
+    /// The parts are being joined into one file.
+    Joining,
+}
+
+/// Looks after the children until nobody runs any more.
+fn watch(processes: &Processes, stop: &AtomicBool, running: &AtomicUsize, tell: &dyn Fn()) {
+    let mut looks = 0;
+    while running.load(Ordering::Acquire) > 0 {
+        std::thread::park_timeout(LOOK_EVERY);
+        if stop.load(Ordering::Relaxed) {
+            processes.stop();
+        }
+        processes.kill_stuck();
+        if looks % TELL_EVERY == 0 {
+            tell();
+        }
+        looks += 1;
+    }
+    tell();
+}
+
+/// The first thing that went wrong; what follows from it is not of interest.
+#[derive(Default)]
+struct Failed(Mutex<Option<Error>>);
+
+impl Failed {
+    fn note(&self, error: Error) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+    }
+
+    fn into_result(self) -> Result<(), Error> {
+        match self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}

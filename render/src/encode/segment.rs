@@ -1,0 +1,315 @@
+//! One segment of the film: pictures composed in memory, and each that differs from the one before
+//! handed to ffmpeg with its time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::encode::Film;
+use crate::encode::decoder::{Decoder, Wanted};
+use crate::encode::frame::Frame;
+use crate::encode::plan::{Segment, Stretch, Tick};
+use crate::encode::process::{Pipe, Process, quiet};
+use crate::encode::raw_stream;
+use crate::error::Error;
+use crate::geometry::{Rect, Size};
+use crate::layout::Stage;
+use crate::raster::Painter;
+
+/// A picture is repeated after this many seconds without a change: players seek to frames, and
+/// some take a long one for the end of the film.
+const LONGEST_FRAME_SECONDS: u64 = 2;
+/// Seconds between key frames: how far a player must decode after a jump, and where streaming
+/// servers cut.
+const KEY_FRAME_SECONDS: u64 = 10;
+/// How much earlier than expected a film may end without a word.
+const EARLY_END_SECONDS: u64 = 2;
+
+/// Encodes one segment into `output`, counting the ticks done in `done`.
+pub(crate) fn encode(
+    film: &Film<'_>,
+    segment: Segment,
+    output: &Path,
+    done: &AtomicU64,
+) -> Result<(), Error> {
+    let mut encoder = Encoder::start(film, segment, output)?;
+    match compose(film, segment, &mut encoder, done) {
+        Ok(()) => encoder.process.finish(),
+        // When ffmpeg ends early our writing fails; why is what it said, not that the pipe broke.
+        Err(Failure::Pipe(source)) => {
+            encoder.process.finish()?;
+            Err(Error::io("sending pictures to ffmpeg for", output, source))
+        }
+        Err(Failure::Other(error)) => Err(error),
+    }
+}
+
+enum Failure {
+    Pipe(std::io::Error),
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Other(error)
+    }
+}
+
+fn compose(
+    film: &Film<'_>,
+    segment: Segment,
+    encoder: &mut Encoder,
+    done: &AtomicU64,
+) -> Result<(), Failure> {
+    let mut picture = Picture::new(film)?;
+    let mut counted = segment.start;
+    let longest = film.grid.per_second * LONGEST_FRAME_SECONDS;
+    for stretch in film.stretches.iter().filter_map(|s| within(s, segment)) {
+        picture.arrange(film, &stretch)?;
+        let mut now = stretch.start;
+        loop {
+            let changed = picture.bring_to(film, &stretch, now);
+            if changed || now >= encoder.last + longest {
+                encoder
+                    .send(film, segment, &picture.frame, now)
+                    .map_err(Failure::Pipe)?;
+            }
+            done.fetch_add(now - counted, Ordering::Relaxed);
+            counted = now;
+            let next = [
+                picture.next_tick(film, &stretch, now),
+                Some(encoder.last + longest),
+            ];
+            match next.into_iter().flatten().min() {
+                Some(next) if next.max(now + 1) < stretch.end => now = next.max(now + 1),
+                _ => break,
+            }
+        }
+        picture.report(film, &stretch);
+    }
+    // The length of the last frame is not written anywhere; a frame right before the end keeps the
+    // film as long as the recording.
+    let last = segment.end - film.grid.step.min(segment.end - segment.start);
+    if last > encoder.last && segment.end == film.end() {
+        encoder
+            .send(film, segment, &picture.frame, last)
+            .map_err(Failure::Pipe)?;
+    }
+    done.fetch_add(segment.end - counted, Ordering::Relaxed);
+    Ok(())
+}
+
+fn within(stretch: &Stretch, segment: Segment) -> Option<Stretch> {
+    let start = stretch.start.max(segment.start);
+    let end = stretch.end.min(segment.end);
+    (start < end).then_some(Stretch {
+        start,
+        end,
+        ..*stretch
+    })
+}
+
+/// The frame under composition and all that moves in it.
+struct Picture {
+    frame: Frame,
+    painter: Painter,
+    damage: Vec<Rect>,
+    /// Where in the film's changes the painter is.
+    change: usize,
+    webcams: Option<(Decoder, Rect)>,
+    share: Option<(Decoder, Rect)>,
+    /// Set when the arrangement is new, so that everything must be drawn.
+    fresh: bool,
+}
+
+impl Picture {
+    fn new(film: &Film<'_>) -> Result<Picture, Error> {
+        Ok(Picture {
+            frame: Frame::new(film.frame, film.background),
+            painter: Painter::new(
+                Arc::clone(&film.timeline),
+                Arc::clone(&film.source),
+                Size {
+                    width: film.stage.width,
+                    height: film.stage.height,
+                },
+                film.background,
+                Arc::clone(&film.fonts),
+            )?,
+            damage: Vec::new(),
+            change: 0,
+            webcams: None,
+            share: None,
+            fresh: true,
+        })
+    }
+
+    /// Takes up a new arrangement.
+    fn arrange(&mut self, film: &Film<'_>, stretch: &Stretch) -> Result<(), Error> {
+        self.fresh = true;
+        self.frame.fill(Rect::of(film.frame), film.background);
+        let decode = |media, name, place: Rect, step| {
+            Decoder::start(
+                &film.tools,
+                film.processes,
+                Wanted {
+                    media,
+                    name,
+                    size: Size {
+                        width: place.width,
+                        height: place.height,
+                    },
+                    grid: film.grid,
+                    step,
+                },
+                stretch.start,
+                stretch.end,
+            )
+            .map(|decoder| (decoder, place))
+        };
+        self.webcams = match (&film.webcams, stretch.placement.webcams) {
+            (Some(media), Some(place)) => Some(decode(media, "webcams", place, film.webcams_step)?),
+            _ => None,
+        };
+        self.share = match (&film.share, stretch.placement.share) {
+            (Some(media), Some(place)) => {
+                Some(decode(media, "screen share", place, film.share_step)?)
+            }
+            _ => None,
+        };
+        self.change = film
+            .changes
+            .partition_point(|&change| change < stretch.start);
+        Ok(())
+    }
+
+    /// Draws everything as it is at `now`; `true` when something changed.
+    fn bring_to(&mut self, film: &Film<'_>, stretch: &Stretch, now: Tick) -> bool {
+        let mut changed = self.fresh;
+        if stretch.stage == Stage::Slide
+            && let Some(place) = stretch.placement.stage
+        {
+            let due = film.changes.get(self.change).is_some_and(|&t| t <= now);
+            if due || self.fresh {
+                while film.changes.get(self.change).is_some_and(|&t| t <= now) {
+                    self.change += 1;
+                }
+                self.damage.clear();
+                self.painter.paint(film.grid.instant(now), &mut self.damage);
+                if self.fresh {
+                    self.damage.clear();
+                    self.damage.push(Rect::of(self.painter.size()));
+                }
+                changed |= !self.damage.is_empty();
+                for &rect in &self.damage {
+                    self.frame.patch(place, self.painter.pixels(), rect);
+                }
+            }
+        }
+        for (decoder, place) in [&mut self.share, &mut self.webcams].into_iter().flatten() {
+            let mut new = false;
+            while decoder.next_tick().is_some_and(|tick| tick <= now) {
+                new |= decoder.advance();
+            }
+            if let (true, Some(picture)) = (new, decoder.picture()) {
+                self.frame.blit(*place, picture);
+                changed = true;
+            }
+        }
+        self.fresh = false;
+        changed
+    }
+
+    /// When something may change next.
+    fn next_tick(&self, film: &Film<'_>, stretch: &Stretch, now: Tick) -> Option<Tick> {
+        let painted = (stretch.stage == Stage::Slide)
+            .then(|| film.changes[self.change..].iter().find(|&&t| t > now))
+            .flatten()
+            .copied();
+        [
+            painted,
+            self.webcams.as_ref().and_then(|(d, _)| d.next_tick()),
+            self.share.as_ref().and_then(|(d, _)| d.next_tick()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Notes films that ended before their time.
+    fn report(&self, film: &Film<'_>, stretch: &Stretch) {
+        let early = film.grid.per_second * EARLY_END_SECONDS;
+        let films = [(&self.webcams, &film.webcams), (&self.share, &film.share)];
+        for (decoder, media) in films {
+            let (Some((decoder, _)), Some(media)) = (decoder, media) else {
+                continue;
+            };
+            if let Some(ended) = decoder.ended_at()
+                && ended + early < stretch.end
+            {
+                film.cut_short(media, ended, decoder.complaint());
+            }
+        }
+    }
+}
+
+struct Encoder {
+    process: Process,
+    /// The tick of the last frame sent.
+    last: Tick,
+    sent: bool,
+}
+
+impl Encoder {
+    fn start(film: &Film<'_>, segment: Segment, output: &Path) -> Result<Encoder, Error> {
+        let mut file = std::ffi::OsString::from("file:");
+        file.push(output);
+        let mut command = quiet(&film.tools.ffmpeg);
+        command
+            .args(["-nostdin", "-y", "-f", "matroska"])
+            .args(["-probesize", "32", "-analyzeduration", "0", "-threads", "1"])
+            .args(["-i", "pipe:0", "-map", "0:v:0"])
+            .args(["-vsync", "passthrough"])
+            .args(["-enc_time_base", &format!("1:{}", film.grid.per_second)])
+            .args(film.coding.video_args())
+            .args([
+                "-force_key_frames",
+                &format!("expr:gte(t,n_forced*{KEY_FRAME_SECONDS})"),
+            ])
+            .args(["-video_track_timescale", &film.timescale().to_string()])
+            .args(["-f", "mp4"])
+            .arg(file);
+        let mut process =
+            film.processes
+                .spawn(&mut command, "encoding the picture", Pipe::Input)?;
+        let mut header = Vec::new();
+        raw_stream::write_header(&mut header, film.frame).ok();
+        // When it does not take this, the first picture will fail and tell why.
+        process.write(&header).ok();
+        Ok(Encoder {
+            process,
+            last: segment.start,
+            sent: false,
+        })
+    }
+
+    fn send(
+        &mut self,
+        film: &Film<'_>,
+        segment: Segment,
+        frame: &Frame,
+        now: Tick,
+    ) -> std::io::Result<()> {
+        if self.sent && now <= self.last {
+            return Ok(());
+        }
+        let at = film.grid.instant(now - segment.start);
+        let picture = frame.data();
+        self.process
+            .write(&raw_stream::picture_header(at.0, picture.len()))?;
+        self.process.write(picture)?;
+        self.last = now;
+        self.sent = true;
+        Ok(())
+    }
+}
