@@ -1,15 +1,22 @@
-//! The fonts of this machine, and how wide text is in them.
+//! The fonts of this machine: how wide text is in them, where its lines break, and what stands in
+//! for a character that the wanted font lacks.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use harfrust::{FontRef, ShaperData, UnicodeBuffer};
-use resvg::usvg::fontdb::{Database, Family, Query, Style, Weight};
+use resvg::usvg::fontdb::{Database, FaceInfo, Family, ID, Query, Stretch, Style, Weight};
+use resvg::usvg::{FontResolver, fontdb};
 use skrifa::MetadataProvider;
+use unicode_linebreak::{BreakOpportunity, linebreaks};
 
 /// Every font that text can be drawn with. Costly to make, cheap to share.
 #[derive(Debug)]
 pub struct Fonts {
     database: Arc<Database>,
+    /// Faces in the order in which they stand in for others.
+    substitutes: Vec<ID>,
+    found: Mutex<HashMap<char, Option<ID>>>,
 }
 
 /// Which font is wanted.
@@ -48,11 +55,23 @@ impl Fonts {
     pub fn system() -> Fonts {
         let mut database = Database::new();
         database.load_system_fonts();
+        Fonts::of(database)
+    }
+
+    /// The fonts of a database.
+    #[must_use]
+    pub fn of(mut database: Database) -> Fonts {
+        // Metric-compatible with Arial, Times New Roman and Courier New, which BBB asks for.
         database.set_sans_serif_family("Liberation Sans");
         database.set_serif_family("Liberation Serif");
         database.set_monospace_family("Liberation Mono");
+        let mut faces: Vec<&FaceInfo> = database.faces().collect();
+        faces.sort_by_key(|face| unlikeliness(face));
+        let substitutes = faces.iter().map(|face| face.id).collect();
         Fonts {
             database: Arc::new(database),
+            substitutes,
+            found: Mutex::default(),
         }
     }
 
@@ -62,71 +81,276 @@ impl Fonts {
         Arc::clone(&self.database)
     }
 
+    /// How usvg chooses fonts, so that it draws with those that were measured here.
+    #[must_use]
+    pub fn resolver(self: &Arc<Self>) -> FontResolver<'static> {
+        let fonts = Arc::clone(self);
+        FontResolver {
+            select_font: FontResolver::default_font_selector(),
+            select_fallback: Box::new(move |character, tried, _| {
+                fonts.substitute(character).filter(|id| !tried.contains(id))
+            }),
+        }
+    }
+
     /// How far `text`, on one line, moves the pen, in the unit of `size`.
     #[must_use]
     pub fn width(&self, wanted: Wanted<'_>, size: f64, text: &str) -> f64 {
-        self.with_font(wanted, |font| {
-            let data = ShaperData::new(&font);
-            let shaper = data.shaper(&font).build();
-            let mut buffer = UnicodeBuffer::new();
-            buffer.push_str(text);
-            buffer.guess_segment_properties();
-            let glyphs = shaper.shape(buffer, harfrust::ShapeOptions::new());
-            let units: i64 = glyphs
-                .glyph_positions()
-                .iter()
-                .map(|p| i64::from(p.x_advance))
-                .sum();
-            #[allow(clippy::cast_precision_loss)]
-            let units = units as f64;
-            units / f64::from(shaper.units_per_em().max(1)) * size
-        })
-        .unwrap_or_default()
+        let Some(first) = self.query(wanted) else {
+            return 0.0;
+        };
+        let mut width = 0.0;
+        let mut run = String::new();
+        let mut run_face = first;
+        for character in text.chars() {
+            let face = if joins(character) || self.has(first, character) {
+                first
+            } else {
+                self.substitute(character).unwrap_or(first)
+            };
+            if face != run_face && !joins(character) {
+                width += self.run_width(run_face, &run);
+                run.clear();
+                run_face = face;
+            }
+            run.push(character);
+        }
+        (width + self.run_width(run_face, &run)) * size
     }
 
     /// How tall lines are.
     #[must_use]
     pub fn metrics(&self, wanted: Wanted<'_>) -> Metrics {
-        self.with_font(wanted, |font| {
-            let metrics = font.metrics(
-                skrifa::instance::Size::unscaled(),
-                skrifa::instance::LocationRef::default(),
-            );
-            let em = f64::from(metrics.units_per_em.max(1));
-            Metrics {
-                ascent: f64::from(metrics.ascent) / em,
-                descent: -f64::from(metrics.descent) / em,
-                line_gap: f64::from(metrics.leading) / em,
-            }
-        })
-        .unwrap_or(Metrics {
-            ascent: 0.905,
-            descent: 0.212,
-            line_gap: 0.033,
-        })
+        self.query(wanted)
+            .and_then(|id| {
+                self.with_face(id, |font| {
+                    let (size, place) = (
+                        skrifa::instance::Size::unscaled(),
+                        skrifa::instance::LocationRef::default(),
+                    );
+                    let metrics = font.metrics(size, place);
+                    let em = f64::from(metrics.units_per_em.max(1));
+                    Metrics {
+                        ascent: f64::from(metrics.ascent) / em,
+                        descent: -f64::from(metrics.descent) / em,
+                        line_gap: f64::from(metrics.leading) / em,
+                    }
+                })
+            })
+            .unwrap_or(Metrics {
+                ascent: 0.905,
+                descent: 0.212,
+                line_gap: 0.033,
+            })
     }
 
-    fn with_font<T>(&self, wanted: Wanted<'_>, use_it: impl FnOnce(FontRef<'_>) -> T) -> Option<T> {
+    /// Breaks one paragraph into lines no wider than `width` where it can be broken, as browsers
+    /// do with `overflow-wrap: break-word`: between words, and inside a word that is too long for
+    /// any line. White space at the ends of lines is dropped. Never empty.
+    #[must_use]
+    pub fn wrap(&self, wanted: Wanted<'_>, size: f64, text: &str, width: f64) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        let mut start = 0;
+        for (end, opportunity) in linebreaks(text) {
+            let piece = &text[start..end];
+            start = end;
+            let longer = format!("{line}{piece}");
+            if self.width(wanted, size, longer.trim_end()) <= width {
+                line = longer;
+            } else {
+                if !line.trim().is_empty() {
+                    lines.push(std::mem::take(&mut line));
+                }
+                line = self.torn(wanted, size, piece.trim_start(), width, &mut lines);
+            }
+            if opportunity == BreakOpportunity::Mandatory {
+                lines.push(std::mem::take(&mut line));
+            }
+        }
+        if !line.is_empty() || lines.is_empty() {
+            lines.push(line);
+        }
+        lines
+            .iter_mut()
+            .for_each(|line| line.truncate(line.trim_end().len()));
+        lines
+    }
+
+    /// Puts all but the end of a word too long for one line into `lines`.
+    fn torn(
+        &self,
+        wanted: Wanted<'_>,
+        size: f64,
+        word: &str,
+        width: f64,
+        lines: &mut Vec<String>,
+    ) -> String {
+        if self.width(wanted, size, word.trim_end()) <= width {
+            return word.to_owned();
+        }
+        let mut rest = String::new();
+        for character in word.chars() {
+            let length = rest.len();
+            rest.push(character);
+            if length > 0 && !character.is_whitespace() && self.width(wanted, size, &rest) > width {
+                rest.truncate(length);
+                lines.push(std::mem::replace(&mut rest, character.into()));
+            }
+        }
+        rest
+    }
+
+    fn query(&self, wanted: Wanted<'_>) -> Option<ID> {
         let mut families: Vec<Family<'_>> = wanted
             .families
             .iter()
             .map(|name| Family::Name(name))
             .collect();
         families.push(Family::SansSerif);
-        let id = self.database.query(&Query {
+        let style = if wanted.italic {
+            Style::Italic
+        } else {
+            Style::Normal
+        };
+        let weight = Weight(wanted.weight);
+        self.database.query(&Query {
             families: &families,
-            weight: Weight(wanted.weight),
-            style: if wanted.italic {
-                Style::Italic
-            } else {
-                Style::Normal
-            },
+            weight,
+            style,
             ..Query::default()
-        })?;
+        })
+    }
+
+    fn substitute(&self, character: char) -> Option<ID> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        *found.entry(character).or_insert_with(|| {
+            let emoji = |id: &ID| {
+                self.database
+                    .face(*id)
+                    .is_some_and(|face| family(face).contains("Emoji"))
+            };
+            let pictures = self
+                .substitutes
+                .iter()
+                .filter(|id| is_emoji(character) && emoji(id));
+            pictures
+                .chain(&self.substitutes)
+                .copied()
+                .find(|&id| self.has(id, character))
+        })
+    }
+
+    fn has(&self, id: ID, character: char) -> bool {
+        self.with_face(id, |font| font.charmap().map(character).is_some())
+            .unwrap_or(false)
+    }
+
+    fn run_width(&self, id: ID, text: &str) -> f64 {
+        if text.is_empty() {
+            return 0.0;
+        }
+        self.with_face(id, |font| {
+            let data = ShaperData::new(&font);
+            let shaper = data.shaper(&font).build();
+            let mut buffer = UnicodeBuffer::new();
+            buffer.push_str(text);
+            buffer.guess_segment_properties();
+            let glyphs = shaper.shape(buffer, harfrust::ShapeOptions::new());
+            let advances = glyphs
+                .glyph_positions()
+                .iter()
+                .map(|glyph| f64::from(glyph.x_advance));
+            advances.sum::<f64>() / f64::from(shaper.units_per_em().max(1))
+        })
+        .unwrap_or_default()
+    }
+
+    fn with_face<T>(&self, id: ID, use_it: impl FnOnce(FontRef<'_>) -> T) -> Option<T> {
         self.database
             .with_face_data(id, |data, index| {
                 FontRef::from_index(data, index).ok().map(use_it)
             })
             .flatten()
+    }
+}
+
+/// The order in which faces stand in for others: plain ones of the widest coverage first.
+fn unlikeliness(face: &FaceInfo) -> (bool, bool, u16, bool, usize) {
+    let name = family(face);
+    let preferred = [
+        "Liberation Sans",
+        "DejaVu Sans",
+        "Noto Sans",
+        "Droid Sans Fallback",
+    ];
+    (
+        face.style != Style::Normal,
+        face.stretch != Stretch::Normal,
+        face.weight.0.abs_diff(Weight::NORMAL.0),
+        face.monospaced || name.contains("Emoji"),
+        preferred
+            .iter()
+            .position(|prefix| name.starts_with(prefix))
+            .unwrap_or(preferred.len()),
+    )
+}
+
+fn family(face: &FaceInfo) -> &str {
+    let english = face
+        .families
+        .iter()
+        .find(|f| f.1 == fontdb::Language::English_UnitedStates);
+    english
+        .or(face.families.first())
+        .map_or("", |f| f.0.as_str())
+}
+
+/// Characters that continue whatever stands before them, in its font.
+fn joins(character: char) -> bool {
+    matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{300}'..='\u{36f}')
+}
+
+fn is_emoji(character: char) -> bool {
+    matches!(character, '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{231a}'..='\u{23ff}' | '\u{2b1b}'..='\u{2b55}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARIAL: Wanted<'static> = Wanted {
+        families: &["Arial", "Liberation Sans"],
+        weight: 400,
+        italic: false,
+    };
+
+    #[test]
+    fn widths_are_those_of_arial() {
+        let fonts = Fonts::system();
+        // Arial's advance widths: H 1479, i 455 of 2048 units.
+        let width = fonts.width(ARIAL, 2048.0, "Hi");
+        assert!((width - (1479.0 + 455.0)).abs() < 1.0, "{width}");
+        assert!((fonts.metrics(ARIAL).line_height() - 1.149).abs() < 0.001);
+    }
+
+    #[test]
+    fn lines_break_between_words_and_long_words_anywhere() {
+        let fonts = Fonts::system();
+        let wrap = |text, width| fonts.wrap(ARIAL, 10.0, text, width);
+        assert_eq!(wrap("one two", 1000.0), ["one two"]);
+        assert_eq!(wrap("one two", 25.0), ["one", "two"]);
+        assert_eq!(wrap("", 25.0), [""]);
+        let torn = wrap("a mmmmmm", 20.0);
+        assert_eq!(torn, ["a", "mm", "mm", "mm"]);
+        assert_eq!(wrap("x", 0.0), ["x"]);
+    }
+
+    #[test]
+    fn what_the_font_lacks_is_measured_in_another() {
+        let fonts = Fonts::system();
+        let notdef = fonts.width(ARIAL, 10.0, "\u{e000}\u{e000}");
+        assert!(fonts.width(ARIAL, 10.0, "\u{1f389}") > 0.0);
+        assert!(notdef > 0.0);
     }
 }

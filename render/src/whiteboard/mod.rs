@@ -3,6 +3,8 @@
 //! Each version of a shape is translated on its own, without knowing when it is visible, what
 //! lies below it, or how large the picture will be.
 
+pub mod svg;
+
 /// One version of a shape, ready to be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fragment {

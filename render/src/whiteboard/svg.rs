@@ -1,0 +1,310 @@
+//! Shapes of `shapes.svg` (BBB 0.9 to 2.5).
+//!
+//! Most are plain SVG already; they are copied element by element and attribute by attribute, so
+//! that nothing but what BBB writes gets through. Text is HTML inside a `<foreignObject>` and is
+//! laid out here as a browser would.
+
+use std::fmt::Write as _;
+
+use roxmltree::{Document, Node};
+
+use super::{Fragment, Skipped};
+use crate::fonts::{Fonts, Wanted};
+
+/// Beyond this no coordinate means anything on a slide of at most a few thousand pixels.
+const FARTHEST: f64 = 1e6;
+
+/// How many characters of one text are laid out.
+const LONGEST_TEXT: usize = 20_000;
+
+/// One version of a shape, from the text of its `<g class="shape">`.
+///
+/// # Errors
+/// When there is nothing in it that can be drawn.
+pub fn fragment(text: &str, fonts: &Fonts) -> Result<Fragment, Skipped> {
+    let document = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{text}</svg>"#
+    );
+    let document = Document::parse(&document)
+        .map_err(|error| Skipped::because(format!("not well-formed: {error}")))?;
+    let shape = document
+        .root_element()
+        .first_element_child()
+        .ok_or_else(|| Skipped::because("empty"))?;
+    let style = Style(shape.attribute("style").unwrap_or_default());
+
+    let mut svg = String::from("<g");
+    for name in [
+        "stroke",
+        "fill",
+        "stroke-linecap",
+        "stroke-linejoin",
+        "stroke-width",
+        "stroke-miterlimit",
+        "stroke-opacity",
+        "fill-opacity",
+        "opacity",
+    ] {
+        if let Some(value) = style.get(name).filter(|value| plain(value)) {
+            attribute(&mut svg, name, value);
+        }
+    }
+    svg.push('>');
+    let before = svg.len();
+    for child in shape.children().filter(Node::is_element) {
+        match child.tag_name().name() {
+            "switch" => {
+                for inner in child
+                    .children()
+                    .filter(|n| n.has_tag_name((SVG, "foreignObject")))
+                {
+                    text_box(&mut svg, inner, style, fonts)?;
+                }
+            }
+            name @ ("circle" | "path" | "line" | "rect" | "ellipse" | "polyline" | "polygon"
+            | "image") => {
+                element(&mut svg, name, child)?;
+            }
+            other => {
+                return Err(Skipped::because(format!(
+                    "unknown element `{}`",
+                    short(other)
+                )));
+            }
+        }
+    }
+    if svg.len() == before {
+        return Err(Skipped::because("nothing in it"));
+    }
+    svg.push_str("</g>");
+    Ok(Fragment { svg })
+}
+
+const SVG: &str = "http://www.w3.org/2000/svg";
+
+fn element(svg: &mut String, name: &str, node: Node<'_, '_>) -> Result<(), Skipped> {
+    let _ = write!(svg, "<{name}");
+    for given in node.attributes() {
+        let value = given.value();
+        match given.name() {
+            "cx" | "cy" | "r" | "rx" | "ry" | "x" | "y" | "x1" | "y1" | "x2" | "y2" | "width"
+            | "height" | "d" | "points" | "transform" | "stroke-width" => {
+                if !within_reach(value) {
+                    return Err(Skipped::because(format!(
+                        "`{}` is beyond any slide",
+                        given.name()
+                    )));
+                }
+                attribute(svg, given.name(), value);
+            }
+            "fill" | "stroke" if plain(value) => attribute(svg, given.name(), value),
+            "href" => attribute(svg, "href", value),
+            _ => {}
+        }
+    }
+    if name == "image" {
+        // A poll's picture fills the box that BBB gives it.
+        attribute(svg, "preserveAspectRatio", "none");
+    }
+    svg.push_str("/>");
+    Ok(())
+}
+
+/// Lays out the text of a `<foreignObject>`: Arial, left-aligned, from the top of the box down,
+/// broken at its width and at `<br/>`, cut at its edges.
+fn text_box(
+    svg: &mut String,
+    node: Node<'_, '_>,
+    style: Style<'_>,
+    fonts: &Fonts,
+) -> Result<(), Skipped> {
+    let number = |name: &str| {
+        let value: Option<f64> = node.attribute(name).and_then(|v| v.trim().parse().ok());
+        value.filter(|v| v.abs() <= FARTHEST)
+    };
+    let (Some(x), Some(y), Some(width), Some(height)) =
+        (number("x"), number("y"), number("width"), number("height"))
+    else {
+        return Err(Skipped::because("its box has no place"));
+    };
+    let size = style
+        .get("font-size")
+        .and_then(|value| value.trim_end_matches("px").trim().parse::<f64>().ok())
+        .filter(|size| (0.1..=FARTHEST).contains(size))
+        .ok_or_else(|| Skipped::because("its font has no size"))?;
+    // Up to 1.1 the colour is an attribute of the box, later it is in the style.
+    let color = style
+        .get("color")
+        .or_else(|| node.attribute("color"))
+        .unwrap_or("#000000");
+    let color = if plain(color) { color } else { "#000000" };
+
+    let paragraphs = paragraphs(node);
+    if paragraphs.iter().all(String::is_empty) {
+        // BBB writes a version without text when the box is opened.
+        svg.push_str("<g/>");
+        return Ok(());
+    }
+    let font = Wanted {
+        families: &["Arial", "Liberation Sans"],
+        weight: 400,
+        italic: false,
+    };
+    let lines: Vec<String> = paragraphs
+        .iter()
+        .flat_map(|text| fonts.wrap(font, size, text, width))
+        .collect();
+
+    // Browsers round these to whole units of the text's own space before they are scaled.
+    let metrics = fonts.metrics(font);
+    let (ascent, descent, gap) = (
+        (metrics.ascent * size).round(),
+        (metrics.descent * size).round(),
+        (metrics.line_gap * size).round(),
+    );
+    let line_height = ascent + descent + gap;
+    #[allow(clippy::cast_precision_loss)]
+    let overflows = lines.len() as f64 * line_height > height
+        || lines
+            .iter()
+            .any(|line| fonts.width(font, size, line) > width);
+
+    if overflows {
+        let _ = write!(
+            svg,
+            r#"<clipPath id="box"><rect x="{x}" y="{y}" width="{width}" height="{height}"/></clipPath><g clip-path="url(#box)">"#
+        );
+    }
+    let _ = write!(
+        svg,
+        r#"<g font-family="Arial,Liberation Sans,sans-serif" font-size="{size}" fill="{color}" stroke="none" xml:space="preserve">"#
+    );
+    let mut baseline = y + ascent + (gap / 2.0).floor();
+    for line in &lines {
+        if baseline - ascent > y + height {
+            break;
+        }
+        if !line.is_empty() {
+            let _ = write!(svg, r#"<text x="{x}" y="{baseline}">"#);
+            escape(svg, line);
+            svg.push_str("</text>");
+        }
+        baseline += line_height;
+    }
+    svg.push_str("</g>");
+    if overflows {
+        svg.push_str("</g>");
+    }
+    Ok(())
+}
+
+/// The text between hard breaks, with its white space collapsed as HTML does.
+fn paragraphs(node: Node<'_, '_>) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    let mut left = LONGEST_TEXT;
+    for inner in node.descendants() {
+        if inner.is_element() && inner.tag_name().name() == "br" {
+            paragraphs.push(String::new());
+        }
+        let Some(paragraph) = paragraphs.last_mut() else {
+            continue;
+        };
+        for character in inner
+            .text()
+            .filter(|_| inner.is_text())
+            .unwrap_or_default()
+            .chars()
+            .take(left)
+        {
+            left -= 1;
+            if !matches!(character, ' ' | '\t' | '\n' | '\r') {
+                paragraph.push(character);
+            } else if !paragraph.is_empty() && !paragraph.ends_with(' ') {
+                paragraph.push(' ');
+            }
+        }
+    }
+    for paragraph in &mut paragraphs {
+        paragraph.truncate(paragraph.trim_end_matches(' ').len());
+    }
+    paragraphs
+}
+
+/// A `style` attribute.
+#[derive(Clone, Copy)]
+struct Style<'a>(&'a str);
+
+impl<'a> Style<'a> {
+    fn get(self, name: &str) -> Option<&'a str> {
+        self.0.split(';').find_map(|declaration| {
+            let (key, value) = declaration.split_once(':')?;
+            (key.trim() == name).then(|| value.trim())
+        })
+    }
+}
+
+/// Whether a value is a colour, a keyword or a number of reasonable size; no reference to
+/// anything.
+fn plain(value: &str) -> bool {
+    value.len() <= 64
+        && !value.contains("url")
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || " #.,%()-+".contains(c))
+        && value
+            .trim_end_matches("px")
+            .parse::<f64>()
+            .is_ok_and(f64::is_finite)
+            == value.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+        && within_reach(value)
+}
+
+/// Whether every number in it is one that can stand on a slide.
+fn within_reach(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let mut start = 0;
+    let mut position = 0;
+    while position <= bytes.len() {
+        let byte = bytes.get(position).copied().unwrap_or(b' ');
+        let exponent = position > start && matches!(bytes[position - 1], b'e' | b'E');
+        let goes_on = byte.is_ascii_digit()
+            || byte == b'.'
+            || (matches!(byte, b'e' | b'E') && position > start)
+            || (matches!(byte, b'-' | b'+') && (position == start || exponent));
+        if goes_on {
+            position += 1;
+            continue;
+        }
+        if let Ok(number) = value[start..position].parse::<f64>()
+            && number.abs() > FARTHEST
+        {
+            return false;
+        }
+        // A sign that ends one number begins the next.
+        position += usize::from(position == start || !matches!(byte, b'-' | b'+'));
+        start = position;
+    }
+    true
+}
+
+fn attribute(svg: &mut String, name: &str, value: &str) {
+    let _ = write!(svg, " {name}=\"");
+    escape(svg, value);
+    svg.push('"');
+}
+
+fn escape(svg: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            '&' => svg.push_str("&amp;"),
+            '<' => svg.push_str("&lt;"),
+            '>' => svg.push_str("&gt;"),
+            '"' => svg.push_str("&quot;"),
+            _ => svg.push(character),
+        }
+    }
+}
+
+fn short(name: &str) -> String {
+    name.chars().take(40).collect()
+}
