@@ -1,2 +1,23 @@
-//! To be written.
-fn main() {}
+//! `bbb2pod-receiver`: takes recordings of BigBlueButton nodes in, converts them and registers
+//! them in Esup-Pod.
+//!
+//! The modules follow the flow: [`upload`] and the spool, [`import`], [`media`], [`pod`]; the
+//! [`ledger`] remembers, the [`pipeline`] drives, [`web`] answers, [`commands`] is the command line.
+
+mod commands;
+mod config;
+mod convert;
+mod import;
+mod ledger;
+mod media;
+mod pipeline;
+mod pod;
+mod retry;
+mod upload;
+mod web;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::run()
+}

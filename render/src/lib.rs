@@ -17,6 +17,7 @@ pub mod geometry;
 pub mod layout;
 pub mod media;
 pub mod raster;
+pub mod remux;
 pub mod scene;
 pub mod source;
 pub mod time;

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -51,6 +52,8 @@ pub struct Media {
 /// A video stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Video {
+    /// The codec, as ffprobe calls it.
+    pub codec: String,
     /// In pixels.
     pub size: Size,
     /// Frames per second, on average.
@@ -68,11 +71,19 @@ pub struct Audio {
     pub channels: u32,
 }
 
-/// Checks that ffmpeg is there and not older than what is needed.
+/// The version of the ffmpeg at hand, once it is known to be new enough.
 ///
 /// # Errors
 /// [`Error::NoProgram`], [`Error::TooOld`].
-pub(crate) fn check(tools: &Tools, processes: &Processes) -> Result<(), Error> {
+pub fn ffmpeg_version(tools: &Tools) -> Result<String, Error> {
+    check(tools, &Processes::new(Duration::from_secs(60)))
+}
+
+/// Checks that ffmpeg is there and not older than what is needed; gives its version.
+///
+/// # Errors
+/// [`Error::NoProgram`], [`Error::TooOld`].
+pub(crate) fn check(tools: &Tools, processes: &Processes) -> Result<String, Error> {
     let mut command = std::process::Command::new(&tools.ffmpeg);
     command.arg("-version");
     let said = output_of(processes, &mut command, "telling its version", 1 << 16)?;
@@ -85,7 +96,7 @@ pub(crate) fn check(tools: &Tools, processes: &Processes) -> Result<(), Error> {
             needed: "4.3",
         }),
         // Builds from the development branch are called by their commit, and are new enough.
-        _ => Ok(()),
+        _ => Ok(version.to_string()),
     }
 }
 
@@ -189,7 +200,7 @@ fn parse(path: &Path, json: &[u8]) -> Option<Media> {
 }
 
 fn video(stream: &Stream) -> Option<Video> {
-    stream.codec_name.as_ref()?;
+    let codec = stream.codec_name.clone()?;
     let size = Size {
         width: stream.width.filter(|side| (2..=16384).contains(side))?,
         height: stream.height.filter(|side| (2..=16384).contains(side))?,
@@ -204,7 +215,12 @@ fn video(stream: &Stream) -> Option<Video> {
         Some("smpte170m" | "bt470bg" | "fcc") => false,
         _ => size.height >= 720,
     };
-    Some(Video { size, rate, bt709 })
+    Some(Video {
+        codec,
+        size,
+        rate,
+        bt709,
+    })
 }
 
 fn rational(text: &str) -> Option<f64> {

@@ -1,0 +1,146 @@
+//! `check`: tries everything that the settings name, and says what to change.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use recording::durable;
+
+use super::ConfigArg;
+use crate::config::Config;
+use crate::import::Archive;
+use crate::ledger::Ledger;
+use crate::pod::{self, Finding, Severity};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Each line begins with OK, WARN or FAIL; the exit code is 1 when anything failed."
+)]
+pub(super) struct Args {
+    /// As one JSON list
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = args.config.read()?;
+    let mut findings = vec![Finding::fine(format!(
+        "settings {}",
+        args.config.config.display()
+    ))];
+    findings.extend(folders(&config));
+    findings.push(ledger(&config).await);
+    findings.extend(converter());
+    match pod::destination(&config.destination) {
+        Ok(destination) => findings.extend(destination.check().await),
+        Err(error) => findings.push(error.into()),
+    }
+    if args.json {
+        println!("{}", serde_json::to_string(&findings)?);
+    } else {
+        for finding in &findings {
+            let word = match finding.severity {
+                Severity::Fine => "OK  ",
+                Severity::Warning => "WARN",
+                Severity::Wrong => "FAIL",
+            };
+            println!("{word} {}", finding.what);
+            if let Some(advice) = &finding.advice {
+                println!("     → {advice}");
+            }
+        }
+    }
+    let wrong = findings.iter().any(|f| f.severity == Severity::Wrong);
+    Ok(ExitCode::from(u8::from(wrong)))
+}
+
+/// Whether each folder can be written, tried by writing.
+fn folders(config: &Config) -> Vec<Finding> {
+    let folders = [
+        ("spool_dir", &config.spool_dir),
+        ("archive_dir", &config.archive_dir),
+        ("media_dir", &config.media_dir),
+        ("work_dir", &config.work_dir),
+    ];
+    let mut findings: Vec<_> = folders
+        .iter()
+        .map(|(key, folder)| writable(key, folder))
+        .collect();
+    if let Ok(archive) = Archive::open(&config.archive_dir) {
+        if let Err(error) = archive.probe() {
+            findings.push(Finding::wrong(
+                format!("archive_dir {}: {error}", config.archive_dir.display()),
+                "give it to the user that runs the receiver",
+            ));
+        }
+    }
+    let keep_free = config.upload.keep_free.as_u64();
+    if let Ok(stat) = rustix::fs::statvfs(&config.spool_dir) {
+        let free = bytesize::ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
+        if free.as_u64() < keep_free {
+            findings.push(Finding::wrong(
+                format!(
+                    "spool_dir has {free} free, less than upload.keep_free ({})",
+                    config.upload.keep_free
+                ),
+                "free some space, or lower upload.keep_free: until then every upload is refused",
+            ));
+        } else {
+            findings.push(Finding::fine(format!("spool_dir has {free} free")));
+        }
+    }
+    findings
+}
+
+fn writable(key: &str, folder: &Path) -> Finding {
+    let probe = folder.join(".bbb2pod-probe");
+    let tried = fs::create_dir_all(folder)
+        .and_then(|()| durable::write(&probe, b"probe"))
+        .and_then(|()| fs::remove_file(&probe));
+    match tried {
+        Ok(()) => Finding::fine(format!("{key} {} can be written", folder.display())),
+        Err(error) => Finding::wrong(
+            format!("{key} {}: {error}", folder.display()),
+            format!("give it to the user that runs the receiver, or change {key}"),
+        ),
+    }
+}
+
+async fn ledger(config: &Config) -> Finding {
+    match Ledger::open(&config.database).await {
+        Ok(ledger) => {
+            let nodes = ledger.nodes().await.map(|nodes| nodes.len());
+            ledger.close().await;
+            match nodes {
+                Ok(0) => Finding::warning(
+                    "ledger: no node may send yet",
+                    "bbb2pod-receiver node add NAME",
+                ),
+                Ok(n) => Finding::fine(format!("ledger {}, {n} nodes", config.database.display())),
+                Err(error) => Finding::wrong(error.to_string(), "restore the ledger from a backup"),
+            }
+        }
+        Err(error) => Finding::wrong(
+            error.to_string(),
+            "check `database` in the settings and the folder's rights",
+        ),
+    }
+}
+
+/// Whether ffmpeg is there and new enough, and whether there are fonts to draw text with.
+fn converter() -> Vec<Finding> {
+    let ffmpeg = match render::media::ffmpeg_version(&render::media::Tools::default()) {
+        Ok(version) => Finding::fine(format!("ffmpeg {version}")),
+        Err(error) => Finding::wrong(error.to_string(), "apt install ffmpeg"),
+    };
+    let fonts = match render::fonts::Fonts::system().database().len() {
+        0 => Finding::wrong(
+            "no font: text on slides and whiteboards cannot be drawn",
+            "apt install fonts-liberation",
+        ),
+        n => Finding::fine(format!("{n} fonts")),
+    };
+    vec![ffmpeg, fonts]
+}

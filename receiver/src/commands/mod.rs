@@ -1,0 +1,136 @@
+//! The command line: one file per command.
+
+mod check;
+mod node;
+mod recording;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::recording::settings::SettingsError;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::ledger::{Ledger, LedgerError};
+
+/// Takes recordings of BigBlueButton nodes in, converts them and registers them in Esup-Pod
+#[derive(Debug, Parser)]
+#[command(name = "bbb2pod-receiver", version, max_term_width = 100)]
+#[command(after_help = "Examples:
+  bbb2pod-receiver check --config /etc/bbb2pod/receiver.yml
+  bbb2pod-receiver node add bbb1.univ.example
+  bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml
+  bbb2pod-receiver recording show 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
+  bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
+
+Exit codes: 0 done, 1 something failed, 2 usage, settings or input, 3 nothing could be reached")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines are written to standard error
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take uploads, import, convert and register until stopped
+    Serve(serve::Args),
+    /// Try the settings: folders, ledger, ffmpeg, fonts, destination
+    Check(check::Args),
+    /// Convert one published recording into an MP4
+    Convert(crate::convert::Args),
+    /// Look at recordings, and try failed ones again
+    #[command(subcommand)]
+    Recording(recording::Command),
+    /// The BBB nodes that may send
+    #[command(subcommand)]
+    Node(node::Command),
+}
+
+/// Where the settings are.
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// The settings file
+    #[arg(
+        long,
+        short,
+        env = "BBB2POD_RECEIVER_CONFIG",
+        default_value = "/etc/bbb2pod/receiver.yml"
+    )]
+    config: PathBuf,
+}
+
+impl ConfigArg {
+    fn read(&self) -> Result<Config, SettingsError> {
+        Config::read(&self.config)
+    }
+
+    /// Opens the ledger that the settings name.
+    async fn ledger(&self) -> anyhow::Result<Ledger> {
+        let config = self.read()?;
+        Ok(Ledger::open(&config.database).await?)
+    }
+}
+
+/// Runs the command line, and turns what went wrong into one line and an exit code.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.log_format);
+    let done = match cli.command {
+        Command::Convert(args) => crate::convert::run(args),
+        Command::Serve(args) => within_runtime(serve::run(args)),
+        Command::Check(args) => within_runtime(check::run(args)),
+        Command::Recording(command) => within_runtime(recording::run(command)),
+        Command::Node(command) => within_runtime(node::run(command)),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("bbb2pod-receiver: {error:#}");
+        let is_settings = error.chain().any(|cause| cause.is::<SettingsError>());
+        let is_usage = error.chain().any(|cause| {
+            cause.is::<Usage>()
+                || matches!(
+                    cause.downcast_ref(),
+                    Some(LedgerError::Taken(_) | LedgerError::Open { .. })
+                )
+        });
+        ExitCode::from(if is_settings || is_usage { 2 } else { 1 })
+    })
+}
+
+/// A command that makes no sense as given.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+fn within_runtime(
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_env("BBB2POD_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,apalis=warn"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

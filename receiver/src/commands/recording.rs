@@ -1,0 +1,268 @@
+//! `recording`: what became of recordings, and trying failed ones again.
+
+use std::process::ExitCode;
+
+use ::recording::RecordId;
+use clap::{Subcommand, ValueEnum};
+use serde_json::json;
+
+use super::{ConfigArg, Usage};
+use crate::ledger::{Ledger, Recording, Stage};
+use crate::media;
+
+/// What to do with recordings.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List recordings, the latest changed first
+    List {
+        /// Only those in this state: media, convert, register, done or failed
+        #[arg(long)]
+        state: Option<String>,
+        /// How many at most
+        #[arg(long, default_value_t = 1000)]
+        limit: u32,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Tell the whole story of a recording
+    Show {
+        /// The record id
+        record_id: String,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Try a recording again now
+    Retry {
+        /// The record id
+        record_id: String,
+        /// Start over from this stage instead of where it stands
+        #[arg(long, value_enum)]
+        from: Option<From>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+}
+
+/// Where to start over.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum From {
+    /// Decide what the video is made from
+    Media,
+    /// Make the video
+    Convert,
+    /// Hand the video to Pod
+    Register,
+}
+
+pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List {
+            state,
+            limit,
+            json,
+            config,
+        } => {
+            let recordings = config.ledger().await?.recordings(limit).await?;
+            let wanted = |r: &&Recording| state.as_deref().is_none_or(|state| r.state() == state);
+            for recording in recordings.iter().filter(wanted) {
+                if json {
+                    println!("{}", as_json(recording));
+                } else {
+                    println!("{}", as_line(recording));
+                }
+            }
+        }
+        Command::Show {
+            record_id,
+            json,
+            config,
+        } => {
+            let settings = config.read()?;
+            let ledger = Ledger::open(&settings.database).await?;
+            let id = parse(&record_id)?;
+            show(
+                &ledger,
+                &media::path(&settings.media_dir, &id).display().to_string(),
+                &id,
+                json,
+            )
+            .await?;
+        }
+        Command::Retry {
+            record_id,
+            from,
+            config,
+        } => {
+            let id = parse(&record_id)?;
+            let from = from.map(|from| match from {
+                From::Media => Stage::Media,
+                From::Convert => Stage::Convert,
+                From::Register => Stage::Register,
+            });
+            if !config.ledger().await?.retry(&id, from).await? {
+                return Err(unknown(&id));
+            }
+            eprintln!("{id} is due now; a running service takes it up within seconds.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse(text: &str) -> anyhow::Result<RecordId> {
+    text.parse()
+        .map_err(|e: ::recording::names::InvalidName| Usage(e.to_string()).into())
+}
+
+fn unknown(id: &RecordId) -> anyhow::Error {
+    Usage(format!(
+        "no recording {id} has come in; see: bbb2pod-receiver recording list"
+    ))
+    .into()
+}
+
+async fn show(
+    ledger: &Ledger,
+    media_path: &str,
+    id: &RecordId,
+    as_object: bool,
+) -> anyhow::Result<()> {
+    let story = ledger.story(id).await?;
+    let packages = ledger.packages_of(id, None).await?;
+    let recording = ledger.recording(id).await?;
+    if recording.is_none() && packages.is_empty() && story.is_empty() {
+        return Err(unknown(id));
+    }
+    let formats = ledger.formats(id).await?;
+    let media = ledger.media(id).await?;
+    let registrations = ledger.registrations(id).await?;
+    if as_object {
+        let made = media.as_ref().and_then(|m| m.made);
+        let object = json!({
+            "record_id": id,
+            "recording": recording.as_ref().map(as_json),
+            "packages": packages,
+            "formats": formats.iter().map(|(format, digest, published)| json!({
+                "format": format, "digest": digest, "published_at": published,
+            })).collect::<Vec<_>>(),
+            "media": media.as_ref().map(|m| json!({
+                "path": media_path, "source_format": m.source_format, "source_digest": m.source_digest,
+                "sha256": made.map(|(sha256, ..)| sha256), "bytes": made.map(|(_, bytes, _)| bytes),
+                "duration_ms": made.map(|(.., duration)| duration), "warnings": m.warnings,
+            })),
+            "registrations": registrations.iter().map(|r| json!({
+                "destination": r.destination, "kind": r.kind, "reference": r.reference, "url": r.url,
+                "media_digest": r.media_digest, "registered_at": r.registered_at,
+            })).collect::<Vec<_>>(),
+            "story": story.iter().map(|e| json!({
+                "at": e.at, "stage": e.stage, "level": e.level, "text": e.text,
+            })).collect::<Vec<_>>(),
+        });
+        println!("{object}");
+        return Ok(());
+    }
+    println!("Recording    {id}");
+    if let Some(recording) = &recording {
+        println!(
+            "Title        {}",
+            recording.title.as_deref().unwrap_or("(none)")
+        );
+        if let Some(started) = recording.started_at {
+            println!("Started      {started:.0}");
+        }
+        println!(
+            "Node         {}",
+            recording
+                .node
+                .as_deref()
+                .unwrap_or("(dropped into the spool)")
+        );
+        println!("State        {}", state_line(recording));
+    }
+    for (format, digest, _) in &formats {
+        println!("Archived     {format}, digest {digest}");
+    }
+    if let Some((sha256, bytes, duration_ms)) = media.as_ref().and_then(|m| m.made) {
+        println!(
+            "Video        {media_path}, {:.1} s, {bytes} bytes, SHA-256 {sha256}",
+            duration_ms as f64 / 1000.0
+        );
+    }
+    for r in &registrations {
+        let url = r
+            .url
+            .as_ref()
+            .map(|url| format!(", {url}"))
+            .unwrap_or_default();
+        println!(
+            "In Pod       {} {}{url} ({:.0})",
+            r.kind, r.reference, r.registered_at
+        );
+    }
+    println!("Story");
+    for event in &story {
+        let mark = match event.level.as_str() {
+            "info" => ' ',
+            "warning" => '!',
+            _ => 'X',
+        };
+        println!("  {:.0} {mark} {:<9} {}", event.at, event.stage, event.text);
+    }
+    Ok(())
+}
+
+fn state_line(recording: &Recording) -> String {
+    let mut line = recording.state().to_owned();
+    if let Some((done, all)) = recording.progress.filter(|(_, all)| *all > 0) {
+        line += &format!(", {:.0} %", 100.0 * done as f64 / all as f64);
+    }
+    if recording.failed {
+        line += &format!(
+            " in {}: {}",
+            recording.stage.as_str(),
+            recording.error.as_deref().unwrap_or("?")
+        );
+        line += &format!(
+            "; when mended: bbb2pod-receiver recording retry {}",
+            recording.record_id
+        );
+    } else if let Some(error) = &recording.error {
+        line += &format!(
+            ", {} failed attempts, the last: {error}; next try {:.0}",
+            recording.attempts, recording.next_try
+        );
+    }
+    line
+}
+
+fn as_line(recording: &Recording) -> String {
+    let title = recording.title.as_deref().unwrap_or("");
+    format!(
+        "{}\t{}\t{}",
+        recording.record_id,
+        state_line(recording),
+        title
+    )
+}
+
+fn as_json(recording: &Recording) -> serde_json::Value {
+    json!({
+        "record_id": recording.record_id,
+        "node": recording.node,
+        "title": recording.title,
+        "started_at": recording.started_at,
+        "state": recording.state(),
+        "stage": recording.stage.as_str(),
+        "failed": recording.failed,
+        "error": recording.error,
+        "attempts": recording.attempts,
+        "next_try": recording.error.as_ref().map(|_| recording.next_try),
+        "progress_ms": recording.progress.map(|(done, _)| done),
+        "duration_ms": recording.progress.map(|(_, all)| all),
+    })
+}

@@ -1,0 +1,141 @@
+//! `serve`: the service.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+
+use super::{ConfigArg, Usage};
+use crate::config::Config;
+use crate::import::Archive;
+use crate::ledger::Ledger;
+use crate::pipeline::{self, Shared};
+use crate::upload::Uploads;
+use crate::{pod, web};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml")]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = args.config.read()?;
+    make_folders(&config)?;
+    let _alone = alone(&config.database.with_extension("lock"))?;
+    let ledger = Ledger::open(&config.database).await?;
+    let archive = Archive::open(&config.archive_dir)
+        .with_context(|| format!("cannot open the archive {}", config.archive_dir.display()))?;
+    let wake = Arc::new(Notify::new());
+    let uploads = Uploads::new(
+        &config.spool_dir,
+        &config.upload,
+        ledger.clone(),
+        wake.clone(),
+    )
+    .with_context(|| format!("cannot open the spool {}", config.spool_dir.display()))?;
+    let destination = pod::destination(&config.destination)?;
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .context("cannot start metrics")?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; is another service there? Change `listen` in the settings",
+            config.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let routes = web::routes(ledger.clone(), uploads.clone(), metrics);
+
+    let (stop, stopping) = watch::channel(false);
+    let shared = Arc::new(Shared::new(
+        config,
+        ledger.clone(),
+        archive,
+        uploads,
+        destination,
+        wake,
+    ));
+    let mut pipeline = tokio::spawn(pipeline::run(shared, stopping.clone()));
+    let mut http = {
+        let mut stopping = stopping.clone();
+        let until = async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        tokio::spawn(
+            axum::serve(listener, routes)
+                .with_graceful_shutdown(until)
+                .into_future(),
+        )
+    };
+    tracing::info!(%address, "listening");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ended_early = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = &mut pipeline => Some(ended),
+    };
+    stop.send_replace(true);
+    let result = match ended_early {
+        Some(ended) => ended?,
+        None => {
+            tracing::info!("stopping; a running conversion keeps what it has finished");
+            pipeline.await?
+        }
+    };
+    // Uploads go on after the restart; nobody waits here for a slow one to end.
+    if tokio::time::timeout(std::time::Duration::from_secs(5), &mut http)
+        .await
+        .is_err()
+    {
+        http.abort();
+    }
+    ledger.close().await;
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+fn make_folders(config: &Config) -> anyhow::Result<()> {
+    let database = config.database.parent().unwrap_or(Path::new("/"));
+    for folder in [
+        &config.spool_dir,
+        &config.archive_dir,
+        &config.media_dir,
+        &config.work_dir,
+        &database.to_owned(),
+    ] {
+        fs::create_dir_all(folder).map_err(|e| {
+            Usage(format!(
+                "cannot make the folder {}: {e}; make it, or change the settings",
+                folder.display()
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// Makes sure that only one service works on a ledger; the lock goes with the process.
+fn alone(path: &Path) -> anyhow::Result<fs::File> {
+    let file = fs::File::create(path)
+        .map_err(|e| Usage(format!("cannot write {}: {e}", path.display())))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Usage(format!(
+            "another bbb2pod-receiver is serving already (it holds {})",
+            path.display()
+        ))
+        .into()),
+        Err(e) => {
+            Err(io::Error::from(e)).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The receiver's settings file, one struct per section; every key is explained in `etc/receiver.yml`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use recording::settings::{self, SettingsError};
+use render::layout::Layout;
+use serde::{Deserialize, Deserializer};
+
+use crate::pod::DestinationConfig;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where the HTTP service listens.
+    #[serde(default = "default_listen")]
+    pub(crate) listen: SocketAddr,
+    /// The ledger's file.
+    #[serde(default = "default_database", deserialize_with = "sqlite_path")]
+    pub(crate) database: PathBuf,
+    /// Where packages come in.
+    #[serde(default = "default_spool")]
+    pub(crate) spool_dir: PathBuf,
+    /// Where recordings are kept in BBB's own layout.
+    #[serde(default = "default_archive")]
+    pub(crate) archive_dir: PathBuf,
+    /// Where the MP4 files are.
+    #[serde(default = "default_media")]
+    pub(crate) media_dir: PathBuf,
+    /// Where conversions keep their unfinished pieces.
+    #[serde(default = "default_work")]
+    pub(crate) work_dir: PathBuf,
+    /// Limits on uploads.
+    #[serde(default)]
+    pub(crate) upload: Upload,
+    /// Limits on packages.
+    #[serde(default)]
+    pub(crate) import: Import,
+    /// How presentations become videos.
+    #[serde(default)]
+    pub(crate) convert: Convert,
+    /// Where videos go.
+    pub(crate) destination: DestinationConfig,
+}
+
+/// Limits on uploads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Upload {
+    /// Largest package taken.
+    pub(crate) max_size: ByteSize,
+    /// Space that uploads leave free on the spool's filesystem.
+    pub(crate) keep_free: ByteSize,
+    /// When an upload that does not go on is forgotten.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) expire_after: Duration,
+}
+
+impl Default for Upload {
+    fn default() -> Upload {
+        Upload {
+            max_size: ByteSize::gib(64),
+            keep_free: ByteSize::gib(10),
+            expire_after: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// Limits on packages.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Import {
+    /// Most files in a package.
+    pub(crate) max_members: u64,
+    /// Largest single file.
+    pub(crate) max_member_size: ByteSize,
+    /// Packages imported at the same time.
+    pub(crate) workers: usize,
+}
+
+impl Default for Import {
+    fn default() -> Import {
+        Import {
+            max_members: 100_000,
+            max_member_size: ByteSize::gib(64),
+            workers: 2,
+        }
+    }
+}
+
+/// How presentations become videos.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Convert {
+    /// Height of the video in pixels; the width follows as 16:9.
+    pub(crate) height: u32,
+    /// Which layout: `presentation`, `webcams`, `picture-in-picture` or `presentation-only`.
+    #[serde(deserialize_with = "layout")]
+    pub(crate) layout: Layout,
+    /// Conversions at the same time. One conversion already uses every core.
+    pub(crate) workers: usize,
+}
+
+impl Default for Convert {
+    fn default() -> Convert {
+        Convert {
+            height: 720,
+            layout: Layout::default(),
+            workers: 1,
+        }
+    }
+}
+
+impl Convert {
+    /// What the converter is told.
+    pub(crate) fn options(&self, work_dir: &Path) -> render::convert::Options {
+        render::convert::Options {
+            size: render::geometry::Size {
+                width: self.height * 16 / 9 / 2 * 2,
+                height: self.height,
+            },
+            layout: self.layout,
+            work_dir: Some(work_dir.to_owned()),
+            ..render::convert::Options::default()
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks the settings file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a key or value is wrong; the message names it.
+    pub(crate) fn read(path: &Path) -> Result<Config, SettingsError> {
+        let config: Config = settings::read(path)?;
+        for (key, count) in [
+            ("import.workers", config.import.workers),
+            ("convert.workers", config.convert.workers),
+        ] {
+            if !(1..=64).contains(&count) {
+                return Err(SettingsError::key(
+                    path,
+                    key,
+                    format!("{count} is not between 1 and 64"),
+                ));
+            }
+        }
+        if !(144..=4320).contains(&config.convert.height) || config.convert.height % 2 != 0 {
+            let why = format!(
+                "{} is not an even number of pixels between 144 and 4320",
+                config.convert.height
+            );
+            return Err(SettingsError::key(path, "convert.height", why));
+        }
+        config
+            .destination
+            .validate()
+            .map_err(|(key, why)| SettingsError::key(path, &format!("destination.{key}"), why))?;
+        Ok(config)
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8085))
+}
+
+fn default_database() -> PathBuf {
+    "/var/lib/bbb2pod/ledger.db".into()
+}
+
+fn default_spool() -> PathBuf {
+    "/var/lib/bbb2pod/spool".into()
+}
+
+fn default_archive() -> PathBuf {
+    "/var/lib/bbb2pod/archive".into()
+}
+
+fn default_media() -> PathBuf {
+    "/var/lib/bbb2pod/media".into()
+}
+
+fn default_work() -> PathBuf {
+    "/var/lib/bbb2pod/work".into()
+}
+
+fn sqlite_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    let url = String::deserialize(deserializer)?;
+    let path = url
+        .strip_prefix("sqlite://")
+        .filter(|path| path.starts_with('/') && path.len() > 1);
+    path.map(PathBuf::from).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "\"{url}\" is not of the form sqlite:///absolute/path/ledger.db"
+        ))
+    })
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|e| serde::de::Error::custom(format!("\"{text}\": {e}; write 90s, 12h or 7d")))
+}
+
+fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Layout, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> Result<Config, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), yaml).unwrap();
+        Config::read(file.path()).map_err(|e| e.to_string())
+    }
+
+    const MINIMAL: &str = "destination: {kind: directory, directory: /srv/pod/ftp/bbbclaim}\n";
+
+    #[test]
+    fn only_the_destination_has_no_default() {
+        let config = read(MINIMAL).unwrap();
+        assert_eq!(config.listen.port(), 8085);
+        assert_eq!(config.upload.max_size, ByteSize::gib(64));
+        assert!(read("").unwrap_err().contains("destination"));
+    }
+
+    #[test]
+    fn values_have_units() {
+        let yaml =
+            format!("{MINIMAL}upload: {{max_size: 5GiB, keep_free: 0B, expire_after: 12h}}\n");
+        let config = read(&yaml).unwrap();
+        assert_eq!(config.upload.max_size, ByteSize::gib(5));
+        assert_eq!(config.upload.expire_after, Duration::from_secs(12 * 3600));
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        for (yaml, words) in [
+            (
+                "spool_dri: /x",
+                "unknown key `spool_dri`, did you mean `spool_dir`?",
+            ),
+            ("upload: {max_size: many}", "upload.max_size: "),
+            (
+                "upload: {expire_after: later}",
+                "upload.expire_after: \"later\"",
+            ),
+            (
+                "database: /var/lib/x.db",
+                "database: \"/var/lib/x.db\" is not of the form sqlite://",
+            ),
+            (
+                "convert: {workers: 0}",
+                "convert.workers: 0 is not between 1 and 64",
+            ),
+            (
+                "convert: {height: 721}",
+                "convert.height: 721 is not an even number",
+            ),
+            ("listen: here", "listen: "),
+        ] {
+            let said = read(&format!("{MINIMAL}{yaml}\n")).unwrap_err();
+            assert!(said.contains(words), "{said}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The archive: recordings in BBB's own layout, so that the official player can serve them.
+//!
+//! `published/<format>/<record id>/` as on a node, and `manifests/<format>/<record id>.json` for
+//! what each holds. Room for unpacking is made in the same filesystem, so that taking in is a
+//! rename.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use recording::durable::{self, UNFINISHED_PREFIX};
+use recording::manifest::MEMBER_NAME;
+use recording::{Manifest, PlaybackFormat, RecordId};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+/// Where recordings are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Archive {
+    root: PathBuf,
+}
+
+impl Archive {
+    /// Opens the archive and makes its folders.
+    pub(crate) fn open(root: &Path) -> io::Result<Archive> {
+        for folder in ["published", "manifests"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        Ok(Archive { root: root.into() })
+    }
+
+    /// Removes what killed imports left. Only while no import runs.
+    pub(crate) fn sweep(&self) -> io::Result<Vec<PathBuf>> {
+        durable::remove_unfinished(&self.root)
+    }
+
+    /// The archive's own folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a recording lies in one format.
+    pub(crate) fn folder(&self, id: &RecordId, format: &PlaybackFormat) -> PathBuf {
+        self.root
+            .join("published")
+            .join(format.as_str())
+            .join(id.as_str())
+    }
+
+    /// What the archive holds of a recording in one format, by its manifest.
+    pub(crate) fn manifest(
+        &self,
+        id: &RecordId,
+        format: &PlaybackFormat,
+    ) -> io::Result<Option<Manifest>> {
+        match fs::read(self.manifest_path(id, format)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+            Ok(json) => Manifest::parse(&json).map(Some).map_err(io::Error::other),
+        }
+    }
+
+    fn manifest_path(&self, id: &RecordId, format: &PlaybackFormat) -> PathBuf {
+        self.root
+            .join("manifests")
+            .join(format.as_str())
+            .join(format!("{id}.json"))
+    }
+
+    /// An empty folder to unpack into.
+    pub(super) fn make_room(&self, package: &str) -> io::Result<PathBuf> {
+        // A package's id may be a file's name; its digest is always a plain name.
+        let room = self.root.join(format!(
+            "{UNFINISHED_PREFIX}{}",
+            recording::Digest::of(package.as_bytes())
+        ));
+        self.clear_room(&room)?;
+        fs::create_dir(&room)?;
+        Ok(room)
+    }
+
+    pub(super) fn clear_room(&self, room: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(room) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Puts an unpacked recording into its place. Content that is there already changes nothing;
+    /// an older version does not replace a later one, which gives `false`.
+    pub(super) fn take_in(&self, room: &Path, manifest: &Manifest) -> io::Result<bool> {
+        let (id, format) = (&manifest.record_id, &manifest.format);
+        let place = self.folder(id, format);
+        if let Some(held) = self.manifest(id, format)?.filter(|_| place.is_dir()) {
+            if held.digest == manifest.digest {
+                return Ok(true);
+            }
+            if held.published_at > manifest.published_at {
+                return Ok(false);
+            }
+        }
+        let unpacked = room.join(format.as_str()).join(id.as_str());
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent)?;
+            durable::sync_directory(&self.root.join("published"))?;
+        }
+        if place.is_dir() {
+            // Both change places at once: there is no instant without a recording in the archive.
+            renameat_with(CWD, &unpacked, CWD, &place, RenameFlags::EXCHANGE)?;
+            place.parent().map_or(Ok(()), durable::sync_directory)?;
+        } else {
+            durable::rename(&unpacked, &place)?;
+        }
+        let path = self.manifest_path(id, format);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+            durable::sync_directory(&self.root.join("manifests"))?;
+        }
+        durable::write(&path, &manifest.to_json()?)?;
+        Ok(true)
+    }
+
+    /// Makes sure that the archive can be written, by writing, renaming and removing.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        let path = self.root.join(MEMBER_NAME);
+        durable::write(&path, b"{}\n")?;
+        fs::remove_file(path)
+    }
+}

@@ -1,0 +1,146 @@
+//! The ledger: the state of every recording and its whole history, in SQLite.
+//!
+//! Whoever acts writes here before it acknowledges anything. Commits reach the disk
+//! (`synchronous = FULL`), readers never wait for writers (WAL). Each submodule is one noun.
+
+mod media;
+mod nodes;
+mod packages;
+mod recordings;
+mod registrations;
+mod story;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+pub(crate) use media::NewMedia;
+pub(crate) use packages::{NewPackage, Package};
+pub(crate) use recordings::{Imported, Recording, Stage};
+pub(crate) use registrations::Registered;
+pub(crate) use story::Level;
+
+/// The embedded migrations, run once each, in order.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// A handle on the ledger; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    pool: SqlitePool,
+}
+
+/// Why the ledger did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LedgerError {
+    /// The directory of the file is missing or not writable.
+    #[error("cannot open the ledger {}: {source}", path.display())]
+    Open {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The file was written by a newer program, or is damaged.
+    #[error("the ledger {} does not fit this version of the program: {source}; install the version that wrote it, or a newer one", path.display())]
+    Migrate {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What the migration said.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A statement failed: disk full, file damaged, locked for too long.
+    #[error("the ledger failed: {0}")]
+    Failed(#[from] sqlx::Error),
+    /// A row holds what this program does not understand.
+    #[error("the ledger holds something unreadable: {0}")]
+    Unreadable(String),
+    /// The name is taken.
+    #[error("{0}")]
+    Taken(String),
+}
+
+impl Ledger {
+    /// Opens the ledger, makes it if it is not there, and brings it up to date.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made, or comes from a newer version.
+    pub(crate) async fn open(path: &Path) -> Result<Ledger, LedgerError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(30));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .connect_with(options)
+            .await
+            .map_err(|source| LedgerError::Open {
+                path: path.into(),
+                source,
+            })?;
+        MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(|source| LedgerError::Migrate {
+                path: path.into(),
+                source,
+            })?;
+        Ok(Ledger { pool })
+    }
+
+    /// Whether a statement goes through.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) async fn ping(&self) -> Result<(), LedgerError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Ends all connections, after which the write-ahead log is merged into the file.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// A stored time; what is out of range reads as 1970.
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or_default()
+}
+
+/// Bytes and counts are stored as SQLite's signed integers.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// Reads a stored name or digest back into its type.
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, LedgerError> {
+    text.parse()
+        .map_err(|e: T::Err| LedgerError::Unreadable(e.to_string()))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A fresh ledger for tests.
+
+    use super::Ledger;
+
+    pub(crate) async fn ledger() -> (tempfile::TempDir, Ledger) {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&dir.path().join("ledger.db")).await.unwrap();
+        (dir, ledger)
+    }
+}

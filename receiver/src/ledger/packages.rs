@@ -1,0 +1,247 @@
+//! Packages that came in: waiting in the spool, archived, rejected, or overtaken by a later one.
+
+use jiff::Timestamp;
+use recording::protocol::{PackageState, PackageStatus};
+use recording::{Digest, PlaybackFormat, RecordId};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::{Ledger, LedgerError, Level, now, parsed, signed, story, time};
+
+/// A package as it comes in, described by what the sender announced.
+#[derive(Clone, Debug)]
+pub(crate) struct NewPackage {
+    /// The upload's id, or the file's name for a dropped one.
+    pub(crate) id: String,
+    /// Its name in the spool.
+    pub(crate) file: String,
+    /// Who sent it; `None` for a dropped file.
+    pub(crate) node: Option<String>,
+    /// The recording, if the name tells.
+    pub(crate) record_id: Option<RecordId>,
+    /// The playback format, if the name tells.
+    pub(crate) format: Option<PlaybackFormat>,
+    /// The content digest announced.
+    pub(crate) digest: Option<Digest>,
+    /// Length of the tar.
+    pub(crate) bytes: u64,
+}
+
+/// A package that waits for import.
+#[derive(Clone, Debug)]
+pub(crate) struct Package {
+    /// The upload's id, or the file's name for a dropped one.
+    pub(crate) id: String,
+    /// Its name in the spool.
+    pub(crate) file: String,
+    /// Who sent it.
+    pub(crate) node: Option<String>,
+    /// The recording, if it was announced.
+    pub(crate) record_id: Option<RecordId>,
+    /// How often import has failed.
+    pub(crate) attempts: u32,
+}
+
+impl Ledger {
+    /// Notes a complete package; doing so twice changes nothing.
+    pub(crate) async fn add_package(&self, package: &NewPackage) -> Result<(), LedgerError> {
+        let mut tx = self.pool.begin().await?;
+        let added = sqlx::query(
+            "INSERT INTO packages (id, file, node, record_id, format, digest, bytes, status, since)
+             VALUES (?, ?, ?, ?, ?, ?, ?, 'spooled', ?) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(&package.id)
+        .bind(&package.file)
+        .bind(&package.node)
+        .bind(package.record_id.as_ref().map(RecordId::as_str))
+        .bind(package.format.as_ref().map(PlaybackFormat::as_str))
+        .bind(package.digest.map(|d| d.to_string()))
+        .bind(signed(package.bytes))
+        .bind(now())
+        .execute(&mut *tx)
+        .await?;
+        if let (1, Some(id)) = (added.rows_affected(), &package.record_id) {
+            let format = package
+                .format
+                .as_ref()
+                .map_or("a package", PlaybackFormat::as_str);
+            let from = package
+                .node
+                .as_deref()
+                .map_or("dropped into the spool".to_owned(), |n| format!("from {n}"));
+            let text = format!("received {format}, {} bytes, {from}", package.bytes);
+            story::tell(&mut *tx, id.as_str(), "upload", Level::Info, &text).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether a spool file is known already.
+    pub(crate) async fn knows_spool_file(&self, file: &str) -> Result<bool, LedgerError> {
+        let row = sqlx::query("SELECT 1 FROM packages WHERE file = ? AND status = 'spooled'")
+            .bind(file)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// How a package was dealt with: `Some(None)` when its content is safe, `Some(Some(reason))`
+    /// when it was rejected, `None` when it is new or still waits.
+    pub(crate) async fn settled_package(
+        &self,
+        id: &str,
+    ) -> Result<Option<Option<String>>, LedgerError> {
+        let row =
+            sqlx::query("SELECT status, reason FROM packages WHERE id = ? AND status <> 'spooled'")
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await?;
+        let Some(row) = row else { return Ok(None) };
+        let status: String = row.try_get("status")?;
+        let reason: Option<String> = row.try_get("reason")?;
+        Ok(Some(
+            (status == "rejected").then(|| reason.unwrap_or_default()),
+        ))
+    }
+
+    /// Packages whose import is due, longest waiting first.
+    pub(crate) async fn packages_due(&self) -> Result<Vec<Package>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT id, file, node, record_id, attempts FROM packages
+             WHERE status = 'spooled' AND next_try <= ? ORDER BY since LIMIT 100",
+        )
+        .bind(now())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(package).collect()
+    }
+
+    /// A waiting package by its id; `None` when it has been dealt with.
+    pub(crate) async fn waiting_package(&self, id: &str) -> Result<Option<Package>, LedgerError> {
+        let row = sqlx::query(
+            "SELECT id, file, node, record_id, attempts FROM packages WHERE id = ? AND status = 'spooled'",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(package).transpose()
+    }
+
+    /// Puts off the import of a package after a failure that may pass.
+    pub(crate) async fn postpone_package(
+        &self,
+        package: &Package,
+        until: Timestamp,
+        why: &str,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query(
+            "UPDATE packages SET attempts = attempts + 1, next_try = ?, reason = ? WHERE id = ?",
+        )
+        .bind(until.as_millisecond())
+        .bind(why)
+        .bind(&package.id)
+        .execute(&mut *tx)
+        .await?;
+        if let Some(id) = &package.record_id {
+            story::tell(
+                &mut *tx,
+                id.as_str(),
+                "import",
+                Level::Error,
+                &format!("{why}; next try {until:.0}"),
+            )
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Notes that a package cannot be imported, and why.
+    pub(crate) async fn reject_package(
+        &self,
+        package: &Package,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("UPDATE packages SET status = 'rejected', reason = ?, since = ? WHERE id = ?")
+            .bind(reason)
+            .bind(now())
+            .bind(&package.id)
+            .execute(&mut *tx)
+            .await?;
+        if let Some(id) = &package.record_id {
+            story::tell(
+                &mut *tx,
+                id.as_str(),
+                "import",
+                Level::Error,
+                &format!("rejected: {reason}"),
+            )
+            .await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What a node may know of a recording's packages: those it sent, newest first.
+    pub(crate) async fn packages_of(
+        &self,
+        id: &RecordId,
+        node: Option<&str>,
+    ) -> Result<Vec<PackageState>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT format, digest, status, reason, since FROM packages
+             WHERE record_id = ?1 AND (?2 IS NULL OR node = ?2) AND format IS NOT NULL AND digest IS NOT NULL
+             ORDER BY since DESC, rowid DESC",
+        )
+        .bind(id.as_str())
+        .bind(node)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(state).collect()
+    }
+
+    /// How many packages are in each status, and how many bytes they have.
+    pub(crate) async fn package_counts(&self) -> Result<Vec<(String, u64, u64)>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT status, COUNT(*) AS n, SUM(bytes) AS bytes FROM packages GROUP BY status",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let count = |row: &SqliteRow| -> Result<_, LedgerError> {
+            Ok((
+                row.try_get("status")?,
+                super::unsigned(row.try_get("n")?),
+                super::unsigned(row.try_get("bytes")?),
+            ))
+        };
+        rows.iter().map(count).collect()
+    }
+}
+
+fn package(row: &SqliteRow) -> Result<Package, LedgerError> {
+    let record_id: Option<String> = row.try_get("record_id")?;
+    Ok(Package {
+        id: row.try_get("id")?,
+        file: row.try_get("file")?,
+        node: row.try_get("node")?,
+        record_id: record_id.as_deref().map(parsed).transpose()?,
+        attempts: row.try_get("attempts")?,
+    })
+}
+
+fn state(row: &SqliteRow) -> Result<PackageState, LedgerError> {
+    let status: String = row.try_get("status")?;
+    let all = [
+        PackageStatus::Spooled,
+        PackageStatus::Archived,
+        PackageStatus::Rejected,
+        PackageStatus::Superseded,
+    ];
+    let status = all.into_iter().find(|s| s.as_str() == status);
+    Ok(PackageState {
+        format: parsed(row.try_get("format")?)?,
+        digest: parsed(row.try_get("digest")?)?,
+        status: status.ok_or_else(|| LedgerError::Unreadable("a package status".into()))?,
+        reason: row.try_get("reason")?,
+        since: time(row.try_get("since")?),
+    })
+}

@@ -1,0 +1,135 @@
+//! What exists in Pod, and how far its making has come.
+
+use jiff::Timestamp;
+use recording::{Digest, RecordId};
+use sqlx::Row;
+
+use super::recordings::step;
+use super::{Ledger, LedgerError, Level, Stage, parsed, story, time};
+
+/// Something that exists in Pod for a recording.
+#[derive(Clone, Debug)]
+pub(crate) struct Registered {
+    /// Where: the destination's name.
+    pub(crate) destination: String,
+    /// `claim` or `video`.
+    pub(crate) kind: String,
+    /// The file's name or the video's id.
+    pub(crate) reference: String,
+    /// Where people see it.
+    pub(crate) url: Option<String>,
+    /// Digest of the media it was made from.
+    pub(crate) media_digest: Digest,
+    /// When.
+    pub(crate) registered_at: Timestamp,
+}
+
+impl Ledger {
+    /// How far a registration has come, in the destination's own words.
+    pub(crate) async fn registration_progress(
+        &self,
+        id: &RecordId,
+        destination: &str,
+    ) -> Result<Option<serde_json::Value>, LedgerError> {
+        let row = sqlx::query(
+            "SELECT progress FROM registrations WHERE record_id = ? AND destination = ?",
+        )
+        .bind(id.as_str())
+        .bind(destination)
+        .fetch_optional(&self.pool)
+        .await?;
+        let json: Option<String> = row
+            .map(|row| row.try_get("progress"))
+            .transpose()?
+            .flatten();
+        json.map(|json| {
+            serde_json::from_str(&json).map_err(|e| LedgerError::Unreadable(e.to_string()))
+        })
+        .transpose()
+    }
+
+    /// Commits how far a registration has come, before the next thing is done in Pod.
+    pub(crate) async fn save_registration_progress(
+        &self,
+        id: &RecordId,
+        destination: &str,
+        progress: &serde_json::Value,
+    ) -> Result<(), LedgerError> {
+        sqlx::query(
+            "INSERT INTO registrations (record_id, destination, progress) VALUES (?, ?, ?)
+             ON CONFLICT (record_id, destination) DO UPDATE SET progress = excluded.progress",
+        )
+        .bind(id.as_str())
+        .bind(destination)
+        .bind(progress.to_string())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Commits a registration; the recording is done with it. The notes go into its story.
+    pub(crate) async fn registered(
+        &self,
+        id: &RecordId,
+        registered: &Registered,
+        notes: &[String],
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query(
+            "INSERT INTO registrations (record_id, destination, kind, reference, url, media_digest, registered_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (record_id, destination) DO UPDATE SET kind = excluded.kind, reference = excluded.reference,
+                 url = excluded.url, media_digest = excluded.media_digest, registered_at = excluded.registered_at",
+        )
+        .bind(id.as_str())
+        .bind(&registered.destination)
+        .bind(&registered.kind)
+        .bind(&registered.reference)
+        .bind(&registered.url)
+        .bind(registered.media_digest.to_string())
+        .bind(registered.registered_at.as_millisecond())
+        .execute(&mut *tx)
+        .await?;
+        step(&mut tx, id, Stage::Register, Stage::Done).await?;
+        let url = registered
+            .url
+            .as_ref()
+            .map(|url| format!(", {url}"))
+            .unwrap_or_default();
+        let text = format!(
+            "registered as {} {}{url}",
+            registered.kind, registered.reference
+        );
+        story::tell(&mut *tx, id.as_str(), "register", Level::Info, &text).await?;
+        for note in notes {
+            story::tell(&mut *tx, id.as_str(), "register", Level::Warning, note).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What exists in Pod for a recording.
+    pub(crate) async fn registrations(
+        &self,
+        id: &RecordId,
+    ) -> Result<Vec<Registered>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT destination, kind, reference, url, media_digest, registered_at FROM registrations
+             WHERE record_id = ? AND kind IS NOT NULL ORDER BY registered_at",
+        )
+        .bind(id.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Registered {
+                    destination: row.try_get("destination")?,
+                    kind: row.try_get("kind")?,
+                    reference: row.try_get("reference")?,
+                    url: row.try_get("url")?,
+                    media_digest: parsed(row.try_get("media_digest")?)?,
+                    registered_at: time(row.try_get("registered_at")?),
+                })
+            })
+            .collect()
+    }
+}

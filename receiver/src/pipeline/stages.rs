@@ -1,0 +1,348 @@
+//! What the jobs do, one function per stage.
+//!
+//! Each brings one recording one stage further, and writes into the ledger how that ended. None
+//! fails to its caller: a failure is a state of the recording, with a cause and a next try.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use recording::{Manifest, RecordId};
+
+use super::Shared;
+use crate::import::{self, Limits, Outcome};
+use crate::ledger::{LedgerError, NewMedia, Recording, Registered, Stage};
+use crate::media;
+use crate::pod::{Journal, Kind, Lecture, Origin, Retry};
+use crate::retry::next_try;
+
+/// How often the progress of a conversion goes to the ledger.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// How a stage ended, other than well.
+enum Failure {
+    /// Try again later.
+    Later(String),
+    /// A human has to look.
+    ForGood(String),
+    /// The service is stopping; nothing is wrong.
+    Stopped,
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Failure {
+        Failure::Later(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::Later(error.to_string())
+    }
+}
+
+/// Imports a package.
+pub(super) async fn import(shared: &Shared, id: &str) {
+    let package = match shared.ledger.waiting_package(id).await {
+        Ok(Some(package)) => package,
+        Ok(None) => return,
+        Err(error) => return tracing::error!(%error, package = id, "cannot read the ledger"),
+    };
+    let spool = &shared.config.spool_dir;
+    if !spool.join(&package.file).exists() {
+        // An upload is noted in the ledger before it is renamed into the spool.
+        if shared.uploads.is_under_way(id) {
+            return;
+        }
+        let reason = "the package has vanished from the spool";
+        if let Err(error) = shared.ledger.reject_package(&package, reason).await {
+            tracing::error!(%error, package = id, "cannot write the ledger");
+        }
+        return;
+    }
+    let limits = Limits {
+        members: shared.config.import.max_members,
+        member_size: shared.config.import.max_member_size.as_u64(),
+    };
+    match import::import(&package, spool, &shared.archive, limits, &shared.ledger).await {
+        Ok(Outcome::Archived | Outcome::Overtaken | Outcome::Rejected) => {}
+        Err(error) => {
+            metrics::counter!("bbb2pod_failures_total", "stage" => "import").increment(1);
+            tracing::error!(package = id, file = package.file, %error, stage = "import", "import failed");
+            let until = next_try(package.attempts);
+            if let Err(error) = shared
+                .ledger
+                .postpone_package(&package, until, &error.to_string())
+                .await
+            {
+                tracing::error!(%error, package = id, "cannot write the ledger");
+            }
+        }
+    }
+}
+
+/// Decides what a recording's video is made from.
+pub(super) async fn media(shared: &Shared, id: &RecordId) {
+    settle(shared, id, Stage::Media, decide(shared, id).await).await;
+}
+
+async fn decide(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
+    let held = shared.ledger.formats(id).await?;
+    let formats: Vec<_> = held.iter().map(|(format, ..)| format.clone()).collect();
+    let is_registered = !shared.ledger.registrations(id).await?.is_empty();
+    let before = shared.ledger.media(id).await?;
+    let registered = before
+        .as_ref()
+        .filter(|_| is_registered)
+        .map(|m| &m.source_format);
+    let Some(chosen) = media::choose(&formats, registered) else {
+        let names: Vec<_> = formats.iter().map(|f| f.as_str()).collect();
+        let text = format!(
+            "nothing to make a video from: there is only {}",
+            names.join(", ")
+        );
+        shared
+            .ledger
+            .advance(id, Stage::Media, Stage::Done, &text)
+            .await?;
+        return Ok(());
+    };
+    let digest = held
+        .iter()
+        .find(|(format, ..)| format == chosen)
+        .map(|(_, digest, _)| *digest);
+    let unchanged = before
+        .as_ref()
+        .is_some_and(|m| Some(m.source_digest) == digest && m.made.is_some());
+    if unchanged && media::path(&shared.config.media_dir, id).exists() {
+        let text = format!("the video made from {chosen} before is still right");
+        shared
+            .ledger
+            .advance(id, Stage::Media, Stage::Register, &text)
+            .await?;
+    } else if let Some(digest) = digest {
+        shared.ledger.plan_media(id, chosen, digest).await?;
+    }
+    Ok(())
+}
+
+/// Makes a recording's video.
+pub(super) async fn convert(shared: &Arc<Shared>, id: &RecordId) {
+    settle(shared, id, Stage::Convert, make(shared, id).await).await;
+}
+
+async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
+    let Some(plan) = shared.ledger.media(id).await? else {
+        return Err(Failure::ForGood(
+            "the ledger does not say what the video is made from".to_owned(),
+        ));
+    };
+    let progress: Arc<(AtomicU64, AtomicU64)> = Arc::default();
+    let work = {
+        let (shared, id, format, progress) = (
+            shared.clone(),
+            id.clone(),
+            plan.source_format.clone(),
+            progress.clone(),
+        );
+        tokio::task::spawn_blocking(move || {
+            let note = |now: render::convert::Progress| {
+                progress.0.store(now.done.0, Ordering::Relaxed);
+                progress.1.store(now.total.0, Ordering::Relaxed);
+            };
+            media::make(
+                &id,
+                &format,
+                &shared.archive,
+                &shared.config,
+                &note,
+                &shared.stop,
+            )
+        })
+    };
+    tokio::pin!(work);
+    let made = loop {
+        tokio::select! {
+            made = &mut work => break made,
+            () = tokio::time::sleep(PROGRESS_EVERY) => {
+                let (done, all) = (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
+                shared.ledger.progress(id, done, all).await?;
+            }
+        }
+    };
+    let made = match made {
+        Ok(Ok(made)) => made,
+        Ok(Err(_)) if shared.stop.load(Ordering::Relaxed) => return Err(Failure::Stopped),
+        Ok(Err(error)) if error.is_transient() => return Err(Failure::Later(error.to_string())),
+        Ok(Err(error)) => return Err(Failure::ForGood(error.to_string())),
+        Err(panic) => return Err(Failure::ForGood(format!("the converter died: {panic}"))),
+    };
+    let speed = made.duration_ms as f64 / (made.elapsed_ms.max(1)) as f64;
+    metrics::counter!("bbb2pod_converted_total").increment(1);
+    metrics::counter!("bbb2pod_converted_seconds_total").increment(made.duration_ms / 1000);
+    metrics::gauge!("bbb2pod_conversion_speed").set(speed);
+    tracing::info!(record_id = %id, stage = "convert", bytes = made.bytes, elapsed_ms = made.elapsed_ms, speed, "converted");
+    let text = format!(
+        "made the video: {:.1} s, {} bytes, in {:.1} s ({speed:.1} times real time)",
+        made.duration_ms as f64 / 1000.0,
+        made.bytes,
+        made.elapsed_ms as f64 / 1000.0,
+    );
+    let media = NewMedia {
+        source_digest: plan.source_digest,
+        sha256: made.sha256,
+        bytes: made.bytes,
+        duration_ms: made.duration_ms,
+        warnings: made.warnings,
+    };
+    Ok(shared.ledger.media_made(id, &media, &text).await?)
+}
+
+/// Hands a recording's video to Pod.
+pub(super) async fn register(shared: &Shared, id: &RecordId) {
+    settle(shared, id, Stage::Register, hand_over(shared, id).await).await;
+}
+
+async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
+    let lecture = lecture(shared, id).await?;
+    let journal = LedgerJournal { shared, id };
+    let registration = match shared.destination.register(&lecture, &journal).await {
+        Ok(registration) => registration,
+        Err(error) => {
+            return Err(match error.retry() {
+                Retry::Never => Failure::ForGood(error.to_string()),
+                _ => Failure::Later(error.to_string()),
+            });
+        }
+    };
+    let kind = match registration.kind {
+        Kind::Claim => "claim",
+        Kind::Video => "video",
+    };
+    metrics::counter!("bbb2pod_registered_total", "kind" => kind).increment(1);
+    tracing::info!(record_id = %id, stage = "register", kind, reference = registration.reference, "registered");
+    let registered = Registered {
+        destination: shared.destination.name().to_owned(),
+        kind: kind.to_owned(),
+        reference: registration.reference,
+        url: registration.url,
+        media_digest: registration.media_digest,
+        registered_at: Timestamp::now(),
+    };
+    Ok(shared
+        .ledger
+        .registered(id, &registered, &registration.notes)
+        .await?)
+}
+
+/// Everything a destination needs to know of a recording.
+async fn lecture(shared: &Shared, id: &RecordId) -> Result<Lecture, Failure> {
+    let lost = |what: &str| {
+        Failure::ForGood(format!(
+            "{what}; run: bbb2pod-receiver recording retry {id} --from media"
+        ))
+    };
+    let recording: Recording = shared
+        .ledger
+        .recording(id)
+        .await?
+        .ok_or_else(|| lost("the ledger has lost it"))?;
+    let media = shared
+        .ledger
+        .media(id)
+        .await?
+        .ok_or_else(|| lost("the ledger knows no video"))?;
+    let (media_digest, media_bytes, duration_ms) = media
+        .made
+        .ok_or_else(|| lost("the video has not been made"))?;
+    let path = media::path(&shared.config.media_dir, id);
+    if !path.exists() {
+        return Err(lost("the video's file is gone"));
+    }
+    let manifest: Option<Manifest> = shared.archive.manifest(id, &media.source_format)?;
+    let metadata = manifest.as_ref().and_then(|m| m.metadata.as_ref());
+    Ok(Lecture {
+        record_id: id.clone(),
+        title: recording.title,
+        started: recording.started_at,
+        duration_ms,
+        media: path,
+        media_digest,
+        media_bytes,
+        owner: None,
+        origin: Origin {
+            node: recording.node,
+            format: media.source_format,
+            meeting_id: metadata.and_then(|m| m.external_meeting_id.clone()),
+            server_name: metadata
+                .and_then(|m| m.meta("bbb-origin-server-name"))
+                .map(str::to_owned),
+        },
+        language: None,
+        meta: metadata.map(|m| m.meta.clone()).unwrap_or_default(),
+    })
+}
+
+/// Writes how a stage ended.
+async fn settle(shared: &Shared, id: &RecordId, stage: Stage, result: Result<(), Failure>) {
+    let noted = match result {
+        Ok(()) | Err(Failure::Stopped) => Ok(()),
+        Err(Failure::Later(why)) => {
+            metrics::counter!("bbb2pod_failures_total", "stage" => stage.as_str()).increment(1);
+            tracing::error!(record_id = %id, stage = stage.as_str(), error = why, "failed; it will be tried again");
+            let attempts = shared
+                .ledger
+                .recording(id)
+                .await
+                .ok()
+                .flatten()
+                .map_or(0, |r| r.attempts);
+            shared
+                .ledger
+                .postpone(id, stage, next_try(attempts), &why)
+                .await
+        }
+        Err(Failure::ForGood(why)) => {
+            metrics::counter!("bbb2pod_failures_total", "stage" => stage.as_str()).increment(1);
+            tracing::error!(record_id = %id, stage = stage.as_str(), error = why, "failed; somebody has to look");
+            shared.ledger.fail(id, stage, &why).await
+        }
+    };
+    if let Err(error) = noted {
+        tracing::error!(record_id = %id, %error, "cannot write the ledger");
+        // The ledger still says that this is due; without a pause it would be tried again at once.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// A destination's memory, kept in the ledger.
+struct LedgerJournal<'a> {
+    shared: &'a Shared,
+    id: &'a RecordId,
+}
+
+impl Journal for LedgerJournal<'_> {
+    fn load(&self) -> BoxFuture<'_, anyhow::Result<Option<serde_json::Value>>> {
+        Box::pin(async {
+            let name = self.shared.destination.name();
+            Ok(self
+                .shared
+                .ledger
+                .registration_progress(self.id, name)
+                .await?)
+        })
+    }
+
+    fn save<'a>(&'a self, progress: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            let name = self.shared.destination.name();
+            Ok(self
+                .shared
+                .ledger
+                .save_registration_progress(self.id, name, progress)
+                .await?)
+        })
+    }
+}

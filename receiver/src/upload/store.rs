@@ -1,0 +1,344 @@
+//! Uploads on disk.
+//!
+//! Three files each in `incoming/`: `<id>.json` (what was announced), `<id>.part` (the bytes) and
+//! `<id>.offset` (how many of them count). The offset is written only after the bytes have reached
+//! the disk, and bytes beyond it are cut off before anything is added: so a chunk that was killed
+//! in the middle, or did not have its checksum, never happened.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use recording::{Digest, PlaybackFormat, RecordId, durable};
+use serde::{Deserialize, Serialize};
+
+/// Where uploads lie.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    incoming: PathBuf,
+    spool: PathBuf,
+    expire_after: Duration,
+}
+
+/// What is known of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Upload {
+    /// Random, unguessable.
+    pub(super) id: String,
+    /// The node whose token created it.
+    pub(super) node: String,
+    /// Bytes in all.
+    pub(super) length: u64,
+    /// `Upload-Metadata` as it came.
+    pub(super) metadata: String,
+    /// The recording announced.
+    pub(super) record_id: Option<RecordId>,
+    /// The format announced.
+    pub(super) format: Option<PlaybackFormat>,
+    /// The content digest announced.
+    pub(super) digest: Option<Digest>,
+    /// Whether all bytes came and the package went to the spool.
+    pub(super) complete: bool,
+}
+
+impl Upload {
+    /// The name its package gets in the spool: readable, and unlike any other.
+    pub(super) fn spool_file(&self) -> String {
+        match (&self.record_id, &self.format) {
+            (Some(record_id), Some(format)) => format!("{record_id}-{format}~{}.tar", self.id),
+            _ => format!("upload~{}.tar", self.id),
+        }
+    }
+}
+
+impl Store {
+    pub(super) fn new(spool: &Path, expire_after: Duration) -> io::Result<Store> {
+        let incoming = spool.join("incoming");
+        fs::create_dir_all(&incoming)?;
+        Ok(Store {
+            incoming,
+            spool: spool.into(),
+            expire_after,
+        })
+    }
+
+    fn path(&self, id: &str, kind: &str) -> PathBuf {
+        self.incoming.join(format!("{id}.{kind}"))
+    }
+
+    /// Makes an upload of which no byte has come.
+    pub(super) fn create(&self, upload: &Upload) -> io::Result<()> {
+        File::create_new(self.path(&upload.id, "part"))?.sync_all()?;
+        let offset = File::create_new(self.path(&upload.id, "offset"))?;
+        offset.write_all_at(&0u64.to_le_bytes(), 0)?;
+        offset.sync_all()?;
+        self.save(upload)
+    }
+
+    fn save(&self, upload: &Upload) -> io::Result<()> {
+        durable::write(&self.path(&upload.id, "json"), &serde_json::to_vec(upload)?)
+    }
+
+    /// An upload by its id; `None` when there is none, or it has expired.
+    pub(super) fn find(&self, id: &str) -> io::Result<Option<Upload>> {
+        // Ids are ours: anything else cannot name a file.
+        if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let json = match fs::read(self.path(id, "json")) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        if self.expires(id)?.is_none_or(|at| at <= SystemTime::now()) {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_slice(&json)?))
+    }
+
+    /// When an upload that does not go on is forgotten.
+    pub(super) fn expires(&self, id: &str) -> io::Result<Option<SystemTime>> {
+        let touched = ["offset", "json"]
+            .iter()
+            .find_map(|kind| fs::metadata(self.path(id, kind)).ok());
+        touched
+            .map(|metadata| Ok(metadata.modified()? + self.expire_after))
+            .transpose()
+    }
+
+    /// How many bytes count.
+    pub(super) fn offset(&self, upload: &Upload) -> io::Result<u64> {
+        if upload.complete {
+            return Ok(upload.length);
+        }
+        let mut bytes = [0; 8];
+        File::open(self.path(&upload.id, "offset"))?.read_exact_at(&mut bytes, 0)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Opens an upload for adding bytes at its offset.
+    pub(super) fn append(&self, upload: &Upload) -> io::Result<Append> {
+        let part = OpenOptions::new()
+            .write(true)
+            .open(self.path(&upload.id, "part"))?;
+        let offset = OpenOptions::new()
+            .write(true)
+            .open(self.path(&upload.id, "offset"))?;
+        let committed = self.offset(upload)?;
+        part.set_len(committed)?;
+        let mut append = Append {
+            part,
+            offset,
+            committed,
+            written: committed,
+        };
+        append.seek()?;
+        Ok(append)
+    }
+
+    /// Moves a complete upload's bytes into the spool, where import finds them. May be called again.
+    pub(super) fn finish(&self, upload: &mut Upload) -> io::Result<()> {
+        let part = self.path(&upload.id, "part");
+        if part.exists() {
+            durable::rename(&part, &self.spool.join(upload.spool_file()))?;
+        }
+        upload.complete = true;
+        self.save(upload)?;
+        remove(&self.path(&upload.id, "offset"))
+    }
+
+    /// Forgets an upload.
+    pub(super) fn remove(&self, id: &str) -> io::Result<()> {
+        for kind in ["json", "part", "offset"] {
+            remove(&self.path(id, kind))?;
+        }
+        durable::sync_directory(&self.incoming)
+    }
+
+    /// All uploads, and the removal of what has expired or was never completely created.
+    ///
+    /// Returns those that still stand. With `at_start`, nobody else is at work, and leftovers of a
+    /// killed process go too.
+    pub(super) fn sweep(&self, at_start: bool) -> io::Result<Vec<Upload>> {
+        let mut standing = Vec::new();
+        for entry in fs::read_dir(&self.incoming)? {
+            let path = entry?.path();
+            let (Some(id), Some(kind)) =
+                (path.file_stem().and_then(|s| s.to_str()), path.extension())
+            else {
+                continue;
+            };
+            match kind.to_str() {
+                Some("json") => match self.find(id) {
+                    Ok(Some(upload)) => standing.push(upload),
+                    Ok(None) => self.remove(id)?,
+                    Err(error) => {
+                        tracing::warn!(upload = id, %error, "an upload cannot be read; it is left alone")
+                    }
+                },
+                Some("part" | "offset") if at_start && !self.path(id, "json").exists() => {
+                    remove(&path)?
+                }
+                _ => {}
+            }
+        }
+        if at_start {
+            durable::remove_unfinished(&self.incoming)?;
+        }
+        Ok(standing)
+    }
+
+    /// Bytes free for uploads on the spool's filesystem.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.spool)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// An upload being added to.
+#[derive(Debug)]
+pub(super) struct Append {
+    part: File,
+    offset: File,
+    committed: u64,
+    written: u64,
+}
+
+impl Append {
+    /// Bytes that count.
+    pub(super) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// Bytes written so far, counted or not.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Adds bytes that do not count yet.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.part.write_all(bytes)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the bytes written count, once they are on the disk.
+    pub(super) fn commit(&mut self) -> io::Result<()> {
+        if self.written > self.committed {
+            self.part.sync_data()?;
+            self.offset.write_all_at(&self.written.to_le_bytes(), 0)?;
+            self.offset.sync_data()?;
+            self.committed = self.written;
+        }
+        Ok(())
+    }
+
+    /// Drops the bytes that do not count.
+    pub(super) fn discard(&mut self) -> io::Result<()> {
+        self.part.set_len(self.committed)?;
+        self.written = self.committed;
+        self.seek()
+    }
+
+    fn seek(&mut self) -> io::Result<()> {
+        io::Seek::seek(&mut self.part, io::SeekFrom::Start(self.committed)).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload() -> Upload {
+        Upload {
+            id: "0123456789abcdef0123456789abcdef".into(),
+            node: "bbb1".into(),
+            length: 10,
+            metadata: String::new(),
+            record_id: Some("r-1".parse().unwrap()),
+            format: Some("video".parse().unwrap()),
+            digest: None,
+            complete: false,
+        }
+    }
+
+    #[test]
+    fn only_what_is_committed_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), Duration::from_secs(60)).unwrap();
+        let mut upload = upload();
+        store.create(&upload).unwrap();
+        let mut append = store.append(&upload).unwrap();
+        append.write(b"01234").unwrap();
+        assert_eq!(store.offset(&upload).unwrap(), 0);
+        append.commit().unwrap();
+        append.write(b"xx").unwrap();
+        drop(append);
+        assert_eq!(store.offset(&upload).unwrap(), 5);
+        let mut append = store.append(&upload).unwrap();
+        append.write(b"yy").unwrap();
+        append.discard().unwrap();
+        append.write(b"56789").unwrap();
+        append.commit().unwrap();
+        store.finish(&mut upload).unwrap();
+        store.finish(&mut upload).unwrap();
+        let package = dir
+            .path()
+            .join("r-1-video~0123456789abcdef0123456789abcdef.tar");
+        assert_eq!(fs::read(package).unwrap(), b"0123456789");
+        assert_eq!(
+            store
+                .offset(&store.find(&upload.id).unwrap().unwrap())
+                .unwrap(),
+            10
+        );
+    }
+
+    #[test]
+    fn what_was_never_created_or_has_expired_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), Duration::from_secs(60)).unwrap();
+        fs::write(
+            dir.path()
+                .join("incoming/ffffffffffffffffffffffffffffffff.part"),
+            b"half",
+        )
+        .unwrap();
+        store.create(&upload()).unwrap();
+        assert_eq!(store.sweep(true).unwrap(), [upload()]);
+        assert_eq!(
+            fs::read_dir(dir.path().join("incoming")).unwrap().count(),
+            3
+        );
+        let expired = Store::new(dir.path(), Duration::ZERO).unwrap();
+        assert_eq!(expired.find(&upload().id).unwrap(), None);
+        assert!(expired.sweep(false).unwrap().is_empty());
+        assert_eq!(
+            fs::read_dir(dir.path().join("incoming")).unwrap().count(),
+            0
+        );
+    }
+
+    #[test]
+    fn strange_ids_name_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), Duration::from_secs(60)).unwrap();
+        for id in [
+            "",
+            "..",
+            "../../etc/passwd",
+            "0123456789abcdef0123456789abcdeg",
+            "\0",
+        ] {
+            assert_eq!(store.find(id).unwrap(), None);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Who is asking: a node shows its bearer token with every request.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use recording::protocol::Refusal;
+
+use crate::ledger::{Ledger, LedgerError};
+
+/// Why nobody is known to be asking.
+#[derive(Debug)]
+pub(crate) enum AuthError {
+    /// No token, or one that no node has.
+    Unknown(&'static str),
+    /// The ledger could not be asked.
+    Ledger(LedgerError),
+}
+
+/// The node whose token a request shows.
+///
+/// # Errors
+/// There is no token, no node has it, or the ledger fails.
+pub(crate) async fn node(ledger: &Ledger, headers: &HeaderMap) -> Result<String, AuthError> {
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .ok_or(AuthError::Unknown("the Authorization header is missing"))?;
+    let text = given
+        .to_str()
+        .map_err(|_| AuthError::Unknown("the Authorization header is not plain text"))?;
+    let token = match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => return Err(AuthError::Unknown("Authorization must be: Bearer <token>")),
+    };
+    match ledger.node_of_token(token).await {
+        Ok(Some(node)) => Ok(node),
+        Ok(None) => Err(AuthError::Unknown(
+            "no node has this token; add the node with: bbb2pod-receiver node add",
+        )),
+        Err(error) => Err(AuthError::Ledger(error)),
+    }
+}
+
+impl IntoResponse for AuthError {
+    fn into_response(self) -> Response {
+        match self {
+            AuthError::Unknown(why) => {
+                let refusal = Json(Refusal {
+                    error: why.to_owned(),
+                });
+                let mut response = (StatusCode::UNAUTHORIZED, refusal).into_response();
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            AuthError::Ledger(error) => {
+                tracing::error!(%error, "a token could not be looked up");
+                let refusal = Json(Refusal {
+                    error: "the receiver failed; its log says why".to_owned(),
+                });
+                (StatusCode::INTERNAL_SERVER_ERROR, refusal).into_response()
+            }
+        }
+    }
+}

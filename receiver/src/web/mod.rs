@@ -1,0 +1,131 @@
+//! The HTTP service: uploads, the state of recordings for the nodes, health, metrics.
+
+pub(crate) mod auth;
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use recording::RecordId;
+use recording::protocol::{RECORDINGS_PATH, RecordingState, Refusal};
+
+use crate::ledger::{Ledger, LedgerError};
+use crate::upload::Uploads;
+
+/// What the handlers need.
+#[derive(Clone)]
+struct Service {
+    ledger: Ledger,
+    metrics: Arc<PrometheusHandle>,
+}
+
+/// All routes.
+pub(crate) fn routes(ledger: Ledger, uploads: Uploads, metrics: PrometheusHandle) -> Router {
+    let service = Service {
+        ledger,
+        metrics: Arc::new(metrics),
+    };
+    Router::new()
+        .route(&format!("{RECORDINGS_PATH}{{id}}"), get(recording_state))
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics_page))
+        .with_state(service)
+        .merge(uploads.routes())
+        .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing here"))
+}
+
+fn refusal(status: StatusCode, why: &str) -> Response {
+    (
+        status,
+        Json(Refusal {
+            error: why.to_owned(),
+        }),
+    )
+        .into_response()
+}
+
+fn failed(error: &LedgerError) -> Response {
+    tracing::error!(%error, "a request failed");
+    refusal(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the receiver failed; its log says why",
+    )
+}
+
+/// What a node may know of a recording: the packages that it sent itself.
+async fn recording_state(
+    State(service): State<Service>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let node = match auth::node(&service.ledger, &headers).await {
+        Ok(node) => node,
+        Err(error) => return error.into_response(),
+    };
+    let Ok(record_id) = id.parse::<RecordId>() else {
+        return refusal(StatusCode::NOT_FOUND, "this is no record id");
+    };
+    let packages = match service.ledger.packages_of(&record_id, Some(&node)).await {
+        Ok(packages) if packages.is_empty() => {
+            return refusal(
+                StatusCode::NOT_FOUND,
+                "this node has sent no such recording",
+            );
+        }
+        Ok(packages) => packages,
+        Err(error) => return failed(&error),
+    };
+    let stage = match service.ledger.recording(&record_id).await {
+        Ok(recording) => recording.map(|r| r.state().to_owned()),
+        Err(error) => return failed(&error),
+    };
+    Json(RecordingState {
+        record_id,
+        packages,
+        stage,
+    })
+    .into_response()
+}
+
+/// Healthy means: the ledger answers.
+async fn health(State(service): State<Service>) -> Response {
+    match service.ledger.ping().await {
+        Ok(()) => Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+            .into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the ledger does not answer");
+            refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the ledger does not answer",
+            )
+        }
+    }
+}
+
+async fn metrics_page(State(service): State<Service>) -> Response {
+    let counts = match service.ledger.recording_counts().await {
+        Ok(counts) => counts,
+        Err(error) => return failed(&error),
+    };
+    // A state that nobody is in any more must fall back to zero.
+    for state in ["media", "convert", "register", "done", "failed"] {
+        let count = counts
+            .iter()
+            .find(|(name, _)| name == state)
+            .map_or(0, |(_, n)| *n);
+        metrics::gauge!("bbb2pod_recordings", "state" => state).set(count as f64);
+    }
+    let packages = match service.ledger.package_counts().await {
+        Ok(packages) => packages,
+        Err(error) => return failed(&error),
+    };
+    let waiting = packages.iter().find(|(status, ..)| status == "spooled");
+    metrics::gauge!("bbb2pod_spool_packages").set(waiting.map_or(0, |(_, n, _)| *n) as f64);
+    metrics::gauge!("bbb2pod_spool_bytes").set(waiting.map_or(0, |(.., bytes)| *bytes) as f64);
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, service.metrics.render()).into_response()
+}
