@@ -1,0 +1,74 @@
+//! What the tests of all destinations need.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
+use recording::Digest;
+
+use super::{Journal, Lecture, Origin};
+
+/// A lecture whose media has this content.
+pub(super) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
+    let media = directory.join(format!("{}.mp4", Digest::of(content)));
+    fs::write(&media, content).unwrap();
+    Lecture {
+        record_id: "183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920"
+            .parse()
+            .unwrap(),
+        title: Some("Algèbre linéaire".into()),
+        started: Some("2019-04-02T18:45:49.920Z".parse().unwrap()),
+        duration_ms: 12_000,
+        media,
+        media_digest: Digest::of(content),
+        media_bytes: content.len() as u64,
+        owner: None,
+        origin: Origin {
+            node: Some("bbb1.univ.example".into()),
+            format: "presentation".parse().unwrap(),
+            meeting_id: Some("algebre-2019".into()),
+            server_name: Some("moodle.univ.example".into()),
+        },
+        language: Some("fr".into()),
+        meta: BTreeMap::new(),
+    }
+}
+
+/// A journal in memory, in which every step is a point where a process can die.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    kept: Mutex<Option<serde_json::Value>>,
+    saves_left: Mutex<Option<usize>>,
+}
+
+impl Memory {
+    /// Makes every save after the next `saves` fail.
+    pub(super) fn fail_after(&self, saves: usize) {
+        *self.saves_left.lock().unwrap() = Some(saves);
+    }
+}
+
+impl Journal for Memory {
+    fn load(&self) -> BoxFuture<'_, anyhow::Result<Option<serde_json::Value>>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            Ok(self.kept.lock().unwrap().clone())
+        })
+    }
+
+    fn save<'a>(&'a self, progress: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            if let Some(left) = self.saves_left.lock().unwrap().as_mut() {
+                *left = left
+                    .checked_sub(1)
+                    .ok_or_else(|| anyhow::anyhow!("disk full"))?;
+            }
+            *self.kept.lock().unwrap() = Some(progress.clone());
+            tokio::task::yield_now().await;
+            Ok(())
+        })
+    }
+}
