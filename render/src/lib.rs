@@ -18,6 +18,7 @@ pub mod layout;
 pub mod media;
 pub mod raster;
 pub mod scene;
+pub mod sheet;
 pub mod source;
 pub mod time;
 pub mod timeline;
