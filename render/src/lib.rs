@@ -19,6 +19,7 @@ pub mod media;
 pub mod raster;
 pub mod remux;
 pub mod scene;
+pub mod sheet;
 pub mod source;
 pub mod time;
 pub mod timeline;
