@@ -42,17 +42,6 @@ pub(crate) struct Event {
 }
 
 impl Ledger {
-    /// Adds to a recording's story.
-    pub(crate) async fn tell(
-        &self,
-        id: &RecordId,
-        stage: &str,
-        level: Level,
-        text: &str,
-    ) -> Result<(), LedgerError> {
-        tell(&self.pool, id.as_str(), stage, level, text).await
-    }
-
     /// The story of a recording, oldest first.
     pub(crate) async fn story(&self, id: &RecordId) -> Result<Vec<Event>, LedgerError> {
         let rows = sqlx::query(
