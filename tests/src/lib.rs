@@ -8,4 +8,5 @@
     reason = "test support: a surprise is to stop the test where it happens"
 )]
 
+pub mod pod;
 pub mod samples;
