@@ -1,2 +1,89 @@
-//! To be written.
-fn main() {}
+//! `bbb2pod-hook`: hands recordings over from a BigBlueButton node to a bbb2pod receiver.
+//!
+//! [`publish`] takes a snapshot into the [`outbox`], [`send`] brings it over a [`transport`],
+//! [`status`] tells what waits.
+
+mod bbb;
+mod cli;
+mod error;
+mod failure;
+mod filters;
+mod outbox;
+mod publish;
+mod send;
+mod settings;
+mod status;
+mod transport;
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use jiff::Timestamp;
+use tracing::error;
+
+use cli::{Cli, Command, LogFormat};
+use error::Error;
+use settings::Settings;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.common.log_format);
+    match run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            error!("{e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<u8, Error> {
+    let settings = Settings::read(&cli.common.config).map_err(Error::from);
+    match &cli.command {
+        Command::Publish { meeting_id, format } => {
+            publish::publish(settings, meeting_id, format.as_deref()).map(|()| 0)
+        }
+        Command::Send { watch, wait } => {
+            let mode = if *watch {
+                send::Mode::Watch
+            } else {
+                let wait = Duration::from_secs(*wait);
+                send::Mode::Once { wait }
+            };
+            let tally = send::send(&settings?, mode)?;
+            // A service that was asked to stop has done so.
+            Ok(if *watch { 0 } else { tally.exit_code() })
+        }
+        Command::Status { json } => {
+            let status = status::status(&settings?)?;
+            let mut out = io::stdout().lock();
+            let written = if *json {
+                status.write_json(&mut out)
+            } else {
+                status.write_text(&mut out, Timestamp::now())
+            };
+            match written {
+                Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                    Err(Error::Disk(format!("cannot write the answer: {e}")))
+                }
+                _ => Ok(status.exit_code()),
+            }
+        }
+    }
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let level = tracing_subscriber::EnvFilter::try_from_env("BBB2POD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}

@@ -1,0 +1,438 @@
+//! The outbox: the queue on the node's disk, one folder a job.
+//!
+//! A job appears by rename when it is complete and durable, and leaves by rename into `done/`
+//! when it is confirmed; whatever is killed in between leaves the one state or the other.
+
+pub(crate) mod job;
+pub(crate) mod lock;
+pub(crate) mod snapshot;
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use recording::digest::Digest;
+use recording::durable::{self, UNFINISHED_PREFIX};
+use recording::{PlaybackFormat, RecordId};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use job::{Job, stem};
+
+const JOB: &str = "job.json";
+const CONTENT: &str = "content";
+const EVENTS: &str = "events.xml";
+const MANIFEST: &str = "manifest.json";
+const PROGRESS: &str = "progress.json";
+const DONE: &str = "done";
+const ERRORS: &str = "publish-errors";
+
+/// Unfinished folders younger than this may belong to a `publish` that has not locked them yet.
+const UNFINISHED_GRACE: Duration = Duration::from_secs(5);
+/// Prefix of jobs on their way to nothing.
+const LEAVING_PREFIX: &str = ".leaving-";
+
+/// The queue on the disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    dir: PathBuf,
+}
+
+/// What was confirmed: `done/<record id>-<format>-<n>.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Done {
+    pub(crate) record_id: RecordId,
+    pub(crate) format: PlaybackFormat,
+    /// The content that was confirmed; absent when a newer job took its place before it was packed.
+    pub(crate) digest: Option<Digest>,
+    pub(crate) outcome: Outcome,
+    pub(crate) bytes: u64,
+    pub(crate) published_at: Timestamp,
+    pub(crate) confirmed_at: Timestamp,
+    /// The published folder as it was; see [`Job::fingerprint`].
+    pub(crate) fingerprint: Digest,
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// In the receiver's archive.
+    Archived,
+    /// A newer content of the same recording and format is in the archive.
+    Superseded,
+}
+
+/// How far a running upload is; written often and not synced, since nothing depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) sent: u64,
+    pub(crate) length: u64,
+    pub(crate) bytes_per_second: u64,
+    pub(crate) at: Timestamp,
+}
+
+/// A call of `publish` that came to nothing: `publish-errors/….json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PublishError {
+    pub(crate) record_id: String,
+    pub(crate) format: Option<String>,
+    pub(crate) at: Timestamp,
+    pub(crate) error: String,
+}
+
+impl Outbox {
+    /// The outbox in a directory, made when it is not there.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub(crate) fn open(dir: &Path) -> io::Result<Outbox> {
+        let mut builder = DirBuilder::new();
+        // Recordings are personal data: nobody but BBB's own user looks in.
+        builder.recursive(true).mode(0o750);
+        builder.create(dir.join(DONE))?;
+        Ok(Outbox { dir: dir.into() })
+    }
+
+    /// The outbox in a directory, for looking only.
+    pub(crate) fn at(dir: &Path) -> Outbox {
+        Outbox { dir: dir.into() }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Names of all jobs.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if !name.starts_with('.') && name != DONE && name != ERRORS {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Reads a job; `None` when it has left meanwhile.
+    ///
+    /// # Errors
+    /// `job.json` cannot be read or is not what this program writes.
+    pub(crate) fn read(&self, name: &str) -> io::Result<Option<Job>> {
+        read_json(&self.dir.join(name).join(JOB))
+    }
+
+    /// Writes a job's state, durably.
+    ///
+    /// # Errors
+    /// The disk is full or not writable; the old state remains.
+    pub(crate) fn write(&self, name: &str, job: &Job) -> io::Result<()> {
+        durable::write(&self.dir.join(name).join(JOB), &to_json(job)?)
+    }
+
+    /// The waiting jobs of a published folder, oldest first.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub(crate) fn waiting(
+        &self,
+        record_id: &RecordId,
+        format: &PlaybackFormat,
+    ) -> io::Result<Vec<Job>> {
+        let prefix = format!("{}-", stem(record_id, format));
+        let number = |name: &String| name.strip_prefix(&prefix)?.parse::<u64>().ok();
+        let mut names: Vec<(u64, String)> = self
+            .names()?
+            .into_iter()
+            .filter_map(|name| Some((number(&name)?, name)))
+            .collect();
+        names.sort();
+        let mut jobs = Vec::new();
+        for (_, name) in names {
+            // A job that cannot be read is told by `status`; it is no reason not to add another.
+            if let Ok(Some(job)) = self.read(&name) {
+                jobs.push(job);
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// A new folder in which a job is put together.
+    ///
+    /// # Errors
+    /// The disk is full or the outbox not writable.
+    pub(crate) fn begin(&self) -> io::Result<Unfinished> {
+        let dir = tempfile::Builder::new()
+            .prefix(UNFINISHED_PREFIX)
+            .tempdir_in(&self.dir)?;
+        let lock = File::open(dir.path())?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Unfinished { dir, _lock: lock })
+    }
+
+    /// Makes a finished job visible; gives its name.
+    ///
+    /// # Errors
+    /// The disk is full; nothing is visible then.
+    pub(crate) fn add(&self, unfinished: Unfinished, job: &Job) -> io::Result<String> {
+        let root = unfinished.dir.path();
+        let mut file = File::create_new(root.join(JOB))?;
+        io::Write::write_all(&mut file, &to_json(job)?)?;
+        file.sync_all()?;
+        durable::sync_directories(root)?;
+        let stem = job.stem();
+        let mut number: u64 = 1;
+        loop {
+            let name = format!("{stem}-{number}");
+            let target = self.dir.join(&name);
+            if !self.done_path(&name).exists() && !target.exists() {
+                match fs::rename(root, &target) {
+                    Ok(()) => {
+                        // Nothing of the temporary folder is left to remove.
+                        let _ = unfinished.dir.keep();
+                        durable::sync_directory(&self.dir)?;
+                        return Ok(name);
+                    }
+                    // Another `publish` of the same recording was quicker.
+                    Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            number += 1;
+        }
+    }
+
+    /// Moves a job to `done/`: the record first, then the job goes.
+    ///
+    /// # Errors
+    /// The disk is full or not writable; the job remains.
+    pub(crate) fn finish(&self, name: &str, done: &Done) -> io::Result<()> {
+        durable::write(&self.done_path(name), &to_json(done)?)?;
+        self.remove(name)
+    }
+
+    /// Removes a job that has its record in `done/`.
+    fn remove(&self, name: &str) -> io::Result<()> {
+        // By rename first: a job is never seen with half of its files gone.
+        let going = self.dir.join(format!("{LEAVING_PREFIX}{name}"));
+        match fs::rename(self.dir.join(name), &going) {
+            Ok(()) => {
+                durable::sync_directory(&self.dir)?;
+                fs::remove_dir_all(&going)
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes what killed processes left; only for the one sender that holds the lock.
+    ///
+    /// # Errors
+    /// The outbox cannot be read or an entry cannot be removed.
+    pub(crate) fn sweep_unfinished(&self) -> io::Result<()> {
+        durable::remove_unfinished(&self.dir.join(DONE))?;
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(LEAVING_PREFIX)
+                || name.starts_with(UNFINISHED_PREFIX) && is_abandoned(&entry.path())
+            {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        // A sender killed between the two steps of `finish` left the job beside its record.
+        for name in self.names()? {
+            if self.done_path(&name).exists() {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was confirmed, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(crate) fn done(&self, limit: usize) -> io::Result<Vec<Done>> {
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(self.dir.join(DONE))? {
+            let entry = entry?;
+            if !entry.file_name().to_string_lossy().starts_with('.') {
+                paths.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        paths.sort_by(|a, b| b.cmp(a));
+        let read = paths
+            .iter()
+            .take(limit)
+            .filter_map(|(_, path)| read_json(path).ok()?);
+        Ok(read.collect())
+    }
+
+    /// The folder that holds `<format>/<record id>/` of a job with a snapshot.
+    pub(crate) fn content(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join(CONTENT)
+    }
+
+    /// The events of a job with a snapshot, when there were any.
+    pub(crate) fn events_xml(&self, name: &str) -> Option<PathBuf> {
+        let path = self.dir.join(name).join(EVENTS);
+        path.exists().then_some(path)
+    }
+
+    pub(crate) fn manifest_path(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join(MANIFEST)
+    }
+
+    /// How far the running upload of a job is.
+    pub(crate) fn progress(&self, name: &str) -> Option<Progress> {
+        read_json(&self.dir.join(name).join(PROGRESS)).ok()?
+    }
+
+    /// Notes how far an upload is; a failure is of no consequence.
+    pub(crate) fn write_progress(&self, name: &str, progress: &Progress) {
+        let path = self.dir.join(name).join(PROGRESS);
+        let next = path.with_extension("next");
+        if let Ok(json) = to_json(progress)
+            && fs::write(&next, json).is_ok()
+        {
+            let _ = fs::rename(&next, &path);
+        }
+    }
+
+    /// Forgets how far an upload was.
+    pub(crate) fn clear_progress(&self, name: &str) {
+        let _ = fs::remove_file(self.dir.join(name).join(PROGRESS));
+    }
+
+    /// Keeps the failure of a `publish` visible until the recording is published again.
+    ///
+    /// # Errors
+    /// The outbox cannot be written.
+    pub(crate) fn note_error(&self, error: &PublishError) -> io::Result<()> {
+        fs::create_dir_all(self.dir.join(ERRORS))?;
+        let path = self.error_path(&error.record_id, error.format.as_deref());
+        durable::write(&path, &to_json(error)?)
+    }
+
+    /// Forgets the failures of a recording that is now in the outbox.
+    pub(crate) fn clear_errors(&self, record_id: &RecordId, format: &PlaybackFormat) {
+        for format in [None, Some(format.as_str())] {
+            let _ = fs::remove_file(self.error_path(record_id.as_str(), format));
+        }
+    }
+
+    /// Calls of `publish` that came to nothing, by recording.
+    ///
+    /// # Errors
+    /// The directory is there and cannot be read.
+    pub(crate) fn errors(&self) -> io::Result<Vec<PublishError>> {
+        let entries = match fs::read_dir(self.dir.join(ERRORS)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut errors = BTreeMap::new();
+        for entry in entries {
+            let path = entry?.path();
+            if let Ok(Some(error)) = read_json::<PublishError>(&path) {
+                errors.insert((error.at, path), error);
+            }
+        }
+        Ok(errors.into_values().collect())
+    }
+
+    fn error_path(&self, record_id: &str, format: Option<&str>) -> PathBuf {
+        let name = match (record_id.parse::<RecordId>(), format.map(str::parse)) {
+            (Ok(id), None) => id.to_string(),
+            (Ok(id), Some(Ok(format))) => stem(&id, &format),
+            // Whoever calls with nonsense gets one place for it, not one file per call.
+            _ => "not-a-name".to_owned(),
+        };
+        self.dir.join(ERRORS).join(format!("{name}.json"))
+    }
+
+    fn done_path(&self, name: &str) -> PathBuf {
+        self.dir.join(DONE).join(format!("{name}.json"))
+    }
+}
+
+/// A job that is being put together; removed again unless it is added.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    dir: tempfile::TempDir,
+    _lock: File,
+}
+
+impl Unfinished {
+    /// The folder for `<format>/<record id>/`, made.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub(crate) fn content(
+        &self,
+        format: &PlaybackFormat,
+        record_id: &RecordId,
+    ) -> io::Result<PathBuf> {
+        let content = self.dir.path().join(CONTENT);
+        let folder = content.join(format.as_str()).join(record_id.as_str());
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Where the events go.
+    pub(crate) fn events_xml(&self) -> PathBuf {
+        self.dir.path().join(EVENTS)
+    }
+
+    /// Throws the content away, for a job by reference.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        let _ = fs::remove_file(self.events_xml());
+        fs::remove_dir_all(self.dir.path().join(CONTENT))
+    }
+}
+
+fn is_abandoned(dir: &Path) -> bool {
+    let old = |metadata: fs::Metadata| {
+        let modified = metadata.modified().ok()?;
+        // A clock set back makes folders of the future: those are old as well.
+        Some(
+            modified
+                .elapsed()
+                .map_or(true, |age| age > UNFINISHED_GRACE),
+        )
+    };
+    let Some(true) = fs::metadata(dir).ok().and_then(old) else {
+        return false;
+    };
+    File::open(dir)
+        .is_ok_and(|dir| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok())
+}
+
+fn to_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    Ok(json)
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(json) => serde_json::from_slice(&json)
+            .map(Some)
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,392 @@
+//! `send`: drains the outbox, once or for ever.
+//!
+//! Jobs are taken oldest first, a few at a time. Each has its own course of failures and pauses,
+//! so a bad one never holds up another; whatever happens is written into the job before the next
+//! step, so the process may be killed at any instant.
+
+mod attempt;
+mod backoff;
+mod pack;
+mod queue;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::bbb::Node;
+use crate::error::Error;
+use crate::failure::{Cause, Failure};
+use crate::outbox::job::Job;
+use crate::outbox::lock::SenderLock;
+use crate::outbox::{Done, Outbox, Outcome};
+use crate::settings::{Retry, Settings};
+use crate::transport::{Stop, Transport};
+use attempt::{Reached, Sender};
+use queue::{Entry, Kind, Queue};
+
+/// How often the outbox is looked at for new jobs.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long running uploads may take to reach the end of their chunk when asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// Pauses between questions for a confirmation.
+const FIRST_POLL: Duration = Duration::from_millis(100);
+const LONGEST_POLL: Duration = Duration::from_secs(60);
+
+/// How `send` was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Every job once, then wait so long for confirmations.
+    Once {
+        /// Longest wait.
+        wait: Duration,
+    },
+    /// Until told to stop.
+    Watch,
+}
+
+/// What a run of `send` came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) confirmed: u64,
+    pub(crate) failed: u64,
+    /// Delivered, not confirmed within the wait.
+    pub(crate) unconfirmed: u64,
+    /// Of the failed: how many never reached anything.
+    unreached: u64,
+    /// Of the failed: how many because of the settings.
+    settings: u64,
+}
+
+impl Tally {
+    /// 0 all confirmed, 1 some not, 2 for the settings, 3 when nothing could be reached.
+    pub(crate) fn exit_code(&self) -> u8 {
+        let nothing_else = self.confirmed == 0 && self.unconfirmed == 0;
+        match self.failed {
+            0 if self.unconfirmed == 0 => 0,
+            n if n > 0 && n == self.unreached && nothing_else => 3,
+            n if n > 0 && n == self.settings && nothing_else => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Sends what waits.
+///
+/// # Errors
+/// Wrong settings, an outbox that cannot be read or written, or another sender at work (once).
+pub(crate) fn send(settings: &Settings, mode: Mode) -> Result<Tally, Error> {
+    let transport = Transport::open(settings)?;
+    let dir = Node::of(settings)?.outbox_dir(settings);
+    let broken = |e: &std::io::Error| Error::disk("cannot use the outbox", &dir, e);
+    let outbox = Outbox::open(&dir).map_err(|e| broken(&e))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Disk(format!("cannot start: {e}")))?;
+    runtime.block_on(async {
+        let mut signals = Signals::new().map_err(|e| Error::Disk(e.to_string()))?;
+        let Some(_lock) = lock(&outbox, mode, &mut signals).await? else {
+            return Ok(Tally::default());
+        };
+        outbox.sweep_unfinished().map_err(|e| broken(&e))?;
+        let sender = Sender {
+            outbox,
+            transport,
+            node: settings.node_name(),
+            stop: Stop::default(),
+        };
+        let run = Run {
+            queue: Queue::default(),
+            sender: Arc::new(sender),
+            running: JoinSet::new(),
+            parallel: settings.http.parallel,
+            retry: settings.retry.clone(),
+            mode,
+            tally: Tally::default(),
+        };
+        run.run(&mut signals).await.map_err(|e| broken(&e))
+    })
+}
+
+async fn lock(
+    outbox: &Outbox,
+    mode: Mode,
+    signals: &mut Signals,
+) -> Result<Option<SenderLock>, Error> {
+    let mut told = false;
+    loop {
+        let lock = SenderLock::take(outbox)
+            .map_err(|e| Error::disk("cannot lock the outbox", outbox.dir(), &e))?;
+        if lock.is_some() {
+            return Ok(lock);
+        }
+        if mode != Mode::Watch {
+            return Err(Error::Disk(format!(
+                "another bbb2pod-hook send is at work on {}; see bbb2pod-hook status",
+                outbox.dir().display()
+            )));
+        }
+        if !told {
+            info!(outbox = %outbox.dir().display(), "another sender is at work; waiting for it to end");
+            told = true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = signals.any() => return Ok(None),
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A job that came back from an attempt.
+struct Back {
+    name: String,
+    job: Job,
+    unknown: u32,
+    result: Result<Reached, Failure>,
+}
+
+struct Run {
+    queue: Queue,
+    sender: Arc<Sender>,
+    running: JoinSet<Back>,
+    parallel: usize,
+    retry: Retry,
+    mode: Mode,
+    tally: Tally,
+}
+
+impl Run {
+    async fn run(mut self, signals: &mut Signals) -> std::io::Result<Tally> {
+        let mut deadline = None;
+        loop {
+            self.queue
+                .look(&self.sender.outbox, self.mode != Mode::Watch)?;
+            self.start_due();
+            if let Mode::Once { wait } = self.mode {
+                let delivering = self.queue.has_undelivered();
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
+                let expired = !delivering && Instant::now() >= deadline;
+                if self.running.is_empty() && (self.queue.is_settled() || expired) {
+                    self.tally.unconfirmed = self.queue.unconfirmed();
+                    return Ok(self.tally);
+                }
+            }
+            let nap = self.queue.nap(Timestamp::now()).min(LOOK);
+            tokio::select! {
+                Some(back) = self.running.join_next(), if !self.running.is_empty() => {
+                    self.take_back(back);
+                    if self.queue.has_undelivered() {
+                        deadline = None;
+                    }
+                }
+                () = tokio::time::sleep(nap) => {}
+                () = signals.any() => {
+                    info!("stopping; running uploads go on at the next start");
+                    self.stop(signals).await;
+                    self.tally.unconfirmed = self.queue.unconfirmed();
+                    return Ok(self.tally);
+                }
+            }
+        }
+    }
+
+    fn start_due(&mut self) {
+        let longest = self.retry.longest;
+        for (name, kind) in self.queue.pick(Timestamp::now(), longest, self.parallel) {
+            let Some((job, unknown)) = self.queue.start(&name) else {
+                continue;
+            };
+            let sender = self.sender.clone();
+            self.running.spawn(async move {
+                let (mut job, mut unknown) = (job, unknown);
+                let result = match kind {
+                    Kind::Deliver => sender.attempt(&name, &mut job).await,
+                    Kind::Confirm => sender.confirm(&name, &mut job, &mut unknown).await,
+                };
+                Back {
+                    name,
+                    job,
+                    unknown,
+                    result,
+                }
+            });
+        }
+    }
+
+    fn take_back(&mut self, back: Result<Back, tokio::task::JoinError>) {
+        match back {
+            Ok(back) => self.settle(back),
+            // The entry stays marked as running; a restart of the service takes it up again.
+            Err(e) => error!(error = %e, "an attempt broke off"),
+        }
+    }
+
+    fn settle(&mut self, back: Back) {
+        let Back {
+            name,
+            mut job,
+            unknown,
+            result,
+        } = back;
+        let now = Timestamp::now();
+        match result {
+            Ok(Reached::Archived(digest)) => {
+                self.finish(&name, &job, digest, now);
+                self.queue.wake();
+            }
+            Ok(Reached::Delivered) => {
+                job.course.succeeded();
+                if job.course.delivered_at.is_none() {
+                    job.course.delivered_at = Some(now);
+                    self.write(&name, &job);
+                    self.queue.wake();
+                }
+                let entry = Entry::polled(job, unknown, FIRST_POLL, LONGEST_POLL);
+                self.queue.put_back(&name, entry);
+            }
+            Ok(Reached::Stopped) => self.queue.put_back(&name, Entry::new(job)),
+            Err(failure) => {
+                self.note(&name, &mut job, &failure, now);
+                let mut entry = Entry::new(job);
+                entry.given_up = self.mode != Mode::Watch;
+                self.queue.put_back(&name, entry);
+            }
+        }
+    }
+
+    fn note(&mut self, name: &str, job: &mut Job, failure: &Failure, now: Timestamp) {
+        self.tally.failed += 1;
+        self.tally.unreached += u64::from(failure.cause.nothing_reached());
+        self.tally.settings += u64::from(failure.cause == Cause::Settings);
+        if failure.cause == Cause::FilesChanged
+            && let Err(e) = self.sender.start_over(name, job)
+        {
+            warn!(job = name, error = %e, "cannot start over");
+        }
+        let attempts = job.course.attempts.saturating_add(1);
+        let pause = backoff::pause(&self.retry, failure.cause, attempts, rand::random());
+        let next = now.checked_add(pause).unwrap_or(now);
+        job.course
+            .failed(failure.cause, failure.message.clone(), now, next);
+        warn!(
+            job = name, record_id = %job.record_id, format = %job.format,
+            cause = failure.cause.words(), attempts, next_try = %next, error = %failure,
+            "attempt failed"
+        );
+        self.write(name, job);
+    }
+
+    fn finish(&mut self, name: &str, job: &Job, digest: recording::Digest, now: Timestamp) {
+        self.tally.confirmed += 1;
+        info!(job = name, record_id = %job.record_id, format = %job.format, %digest, "archived");
+        self.retire(name, job, Some(digest), Outcome::Archived, now);
+        for (older, job) in self.queue.older(job) {
+            info!(
+                job = older,
+                "a newer content of the same recording is archived"
+            );
+            self.retire(&older, &job, None, Outcome::Superseded, now);
+        }
+    }
+
+    fn retire(
+        &mut self,
+        name: &str,
+        job: &Job,
+        digest: Option<recording::Digest>,
+        outcome: Outcome,
+        confirmed_at: Timestamp,
+    ) {
+        let done = Done {
+            record_id: job.record_id.clone(),
+            format: job.format.clone(),
+            digest,
+            outcome,
+            bytes: job.bytes,
+            published_at: job.published_at,
+            confirmed_at,
+            fingerprint: job.fingerprint,
+        };
+        match self.sender.outbox.finish(name, &done) {
+            Ok(()) => self.queue.forget(name),
+            Err(e) => {
+                error!(job = name, error = %e, "confirmed, but it cannot leave the outbox");
+                let mut entry = Entry::polled(job.clone(), 0, LONGEST_POLL, LONGEST_POLL);
+                entry.given_up = self.mode != Mode::Watch;
+                self.queue.put_back(name, entry);
+            }
+        }
+    }
+
+    fn write(&self, name: &str, job: &Job) {
+        if let Err(e) = self.sender.outbox.write(name, job) {
+            error!(job = name, error = %e, "cannot write the job's state");
+        }
+    }
+
+    async fn stop(&mut self, signals: &mut Signals) {
+        self.sender.stop.ask();
+        let grace = tokio::time::sleep(GRACE);
+        tokio::pin!(grace);
+        while !self.running.is_empty() {
+            tokio::select! {
+                Some(back) = self.running.join_next() => self.take_back(back),
+                () = &mut grace => break,
+                () = signals.any() => break,
+            }
+        }
+        self.running.abort_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes() {
+        let tally = |confirmed, failed, unconfirmed, unreached, settings| Tally {
+            confirmed,
+            failed,
+            unconfirmed,
+            unreached,
+            settings,
+        };
+        for (tally, code) in [
+            (tally(0, 0, 0, 0, 0), 0),
+            (tally(3, 0, 0, 0, 0), 0),
+            (tally(3, 0, 1, 0, 0), 1),
+            (tally(0, 2, 0, 2, 0), 3),
+            (tally(1, 2, 0, 2, 0), 1),
+            (tally(0, 2, 0, 0, 2), 2),
+            (tally(0, 2, 0, 1, 0), 1),
+        ] {
+            assert_eq!(tally.exit_code(), code, "{tally:?}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `hook.yml`: what an administrator decides about a node.
+//!
+//! Sections are read and checked here, each key named in its error; what a transport needs of its
+//! own section is checked when that transport is opened, so that a mistake there cannot keep
+//! `publish` from taking its snapshot.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use recording::PlaybackFormat;
+use recording::settings::{SettingsError, read};
+use serde::Deserialize;
+
+/// Where the settings lie unless told otherwise.
+pub(crate) const DEFAULT_PATH: &str = "/etc/bbb2pod/hook.yml";
+
+/// All settings of a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// The file they were read from.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
+    /// The node's name in manifests; the host name unless given.
+    pub(crate) node: Option<String>,
+    pub(crate) transport: TransportKind,
+    pub(crate) http: HttpSettings,
+    pub(crate) filters: Filters,
+    /// The outbox; beside BBB's recording directory unless given.
+    pub(crate) outbox_dir: Option<PathBuf>,
+    pub(crate) bbb: BbbSettings,
+    pub(crate) retry: Retry,
+}
+
+/// How packages leave the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TransportKind {
+    #[default]
+    Http,
+}
+
+/// The section `http`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct HttpSettings {
+    /// Base address of the receiver.
+    pub(crate) receiver: Option<String>,
+    /// File with the node's token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// Certificates of a private authority, in PEM.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Proxy for the way to the receiver; the usual environment variables unless given.
+    pub(crate) proxy: Option<String>,
+    /// Uploads at a time.
+    pub(crate) parallel: usize,
+    /// How long nothing may move before a request is given up.
+    pub(crate) stall_timeout: SignedDuration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> HttpSettings {
+        HttpSettings {
+            receiver: None,
+            token_file: None,
+            ca_file: None,
+            proxy: None,
+            parallel: 2,
+            stall_timeout: SignedDuration::from_secs(60),
+        }
+    }
+}
+
+/// The section `filters`: what is handed over at all.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Filters {
+    /// Values of the meta key `bbb-origin`, without regard to case; empty for any.
+    pub(crate) origins: Vec<String>,
+    /// Playback formats; empty for any.
+    pub(crate) formats: Vec<PlaybackFormat>,
+    /// Meta keys that must have these values.
+    pub(crate) meta: BTreeMap<String, String>,
+    /// Shorter recordings stay on the node.
+    pub(crate) min_duration_seconds: u64,
+}
+
+impl Default for Filters {
+    fn default() -> Filters {
+        let usual = ["presentation", "video", "podcast", "screenshare", "notes"];
+        Filters {
+            origins: Vec::new(),
+            formats: usual.iter().filter_map(|f| f.parse().ok()).collect(),
+            meta: BTreeMap::new(),
+            min_duration_seconds: 0,
+        }
+    }
+}
+
+/// The section `bbb`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BbbSettings {
+    /// BBB's own settings; `auto` looks where its generations keep them.
+    pub(crate) bigbluebutton_yml: BigbluebuttonYml,
+}
+
+/// Where BBB's own settings lie.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "PathBuf")]
+pub(crate) enum BigbluebuttonYml {
+    #[default]
+    Auto,
+    At(PathBuf),
+}
+
+impl From<PathBuf> for BigbluebuttonYml {
+    fn from(path: PathBuf) -> BigbluebuttonYml {
+        if path == Path::new("auto") {
+            BigbluebuttonYml::Auto
+        } else {
+            BigbluebuttonYml::At(path)
+        }
+    }
+}
+
+/// The section `retry`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Retry {
+    /// Pause after a first failure.
+    pub(crate) first: SignedDuration,
+    /// Longest pause, reached by doubling.
+    pub(crate) longest: SignedDuration,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry {
+            first: SignedDuration::from_secs(5),
+            longest: SignedDuration::from_hours(1),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads and checks the settings.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a key or value is wrong; the error names it.
+    pub(crate) fn read(path: &Path) -> Result<Settings, SettingsError> {
+        let mut settings: Settings = read(path)?;
+        settings.path = path.into();
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let wrong = |key: &str, why: &str| Err(SettingsError::key(&self.path, key, why));
+        let positive = |d: SignedDuration| d.is_positive() && !d.is_zero();
+        if self.outbox_dir.as_ref().is_some_and(|d| d.is_relative()) {
+            return wrong("outbox_dir", "must be an absolute path");
+        }
+        if !(1..=16).contains(&self.http.parallel) {
+            return wrong("http.parallel", "must be 1 to 16");
+        }
+        if !positive(self.http.stall_timeout) {
+            return wrong(
+                "http.stall_timeout",
+                "must be more than nothing, such as 60s",
+            );
+        }
+        if !positive(self.retry.first) {
+            return wrong("retry.first", "must be more than nothing, such as 5s");
+        }
+        if self.retry.longest < self.retry.first {
+            return wrong("retry.longest", "must not be less than retry.first");
+        }
+        match &self.node {
+            Some(name) if name.trim().is_empty() => wrong("node", "must not be empty"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The node's name: as set, else the host name.
+    pub(crate) fn node_name(&self) -> String {
+        self.node.clone().unwrap_or_else(|| {
+            let host = rustix::system::uname();
+            host.nodename().to_string_lossy().into_owned()
+        })
+    }
+}
+
+/// A duration of the settings as the standard library has it; negative ones were refused.
+pub(crate) fn std_duration(duration: SignedDuration) -> Duration {
+    duration.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(yaml: &str) -> Result<Settings, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hook.yml");
+        std::fs::write(&path, yaml).unwrap();
+        Settings::read(&path).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        for (yaml, words) in [
+            ("outbox_dri: /x", "did you mean `outbox_dir`?"),
+            ("outbox_dir: x", "outbox_dir: must be an absolute path"),
+            ("http: {parallel: 0}", "http.parallel: must be 1 to 16"),
+            ("http: {parallel: x}", "http.parallel: invalid type"),
+            ("http: {tokenfile: /x}", "did you mean `token_file`?"),
+            ("retry: {first: soon}", "retry.first"),
+            ("retry: {first: 2h}", "retry.longest"),
+            ("transport: pigeon", "transport: unknown value `pigeon`"),
+            ("filters: {formats: ['../x']}", "filters.formats[0]"),
+            ("node: ''", "node: must not be empty"),
+        ] {
+            let said = read_text(yaml).unwrap_err();
+            assert!(said.contains(words), "{yaml}: {said}");
+            assert!(said.contains("hook.yml"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_means_defaults() {
+        let settings = read_text("# nothing\n").unwrap();
+        assert_eq!(settings.http.parallel, 2);
+        assert!(settings.filters.formats.iter().any(|f| f.is_presentation()));
+        assert!(matches!(
+            settings.bbb.bigbluebutton_yml,
+            BigbluebuttonYml::Auto
+        ));
+        assert_eq!(
+            std_duration(settings.retry.longest),
+            Duration::from_secs(3600)
+        );
+    }
+}

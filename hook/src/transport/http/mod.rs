@@ -1,0 +1,275 @@
+//! tus 1.0.0 over HTTP to a receiver: what is sent resumes at the byte.
+
+mod answers;
+mod chunks;
+mod upload;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use recording::digest::Digest;
+use recording::protocol::{PackageStatus, RECORDINGS_PATH, RecordingState};
+use recording::settings::SettingsError;
+use recording::{Package, PlaybackFormat, RecordId};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+
+use super::{Delivered, Journal, Known, Stop};
+use crate::failure::{Cause, Failure};
+use crate::settings::{Settings, std_duration};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A receiver and how to speak to it.
+#[derive(Debug)]
+pub(crate) struct Http {
+    client: Client,
+    /// Ends with `/`.
+    base: Url,
+    token_file: PathBuf,
+    stall_timeout: Duration,
+}
+
+impl Http {
+    /// # Errors
+    /// `http.receiver` or `http.token_file` is missing, or something in the section is wrong.
+    pub(crate) fn open(settings: &Settings) -> Result<Http, SettingsError> {
+        let section = &settings.http;
+        let wrong = |key: &str, why: String| SettingsError::key(&settings.path, key, why);
+        let Some(receiver) = &section.receiver else {
+            let why = "is missing; the receiver's address, such as https://bbb2pod.univ.example";
+            return Err(wrong("http.receiver", why.to_owned()));
+        };
+        let base = base_url(receiver).map_err(|why| wrong("http.receiver", why))?;
+        let Some(token_file) = section.token_file.clone() else {
+            let why = "is missing; the file that holds this node's token";
+            return Err(wrong("http.token_file", why.to_owned()));
+        };
+        let mut builder = Client::builder()
+            .user_agent(concat!("bbb2pod-hook/", env!("CARGO_PKG_VERSION")))
+            // One upload fills one connection; HTTP/2 would only add flow control windows.
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(section.parallel + 1);
+        if let Some(path) = &section.ca_file {
+            let certificates = authorities(path)
+                .map_err(|why| wrong("http.ca_file", format!("{}: {why}", path.display())))?;
+            builder = certificates
+                .into_iter()
+                .fold(builder, reqwest::ClientBuilder::add_root_certificate);
+        }
+        if let Some(proxy) = &section.proxy {
+            let proxy =
+                reqwest::Proxy::all(proxy).map_err(|e| wrong("http.proxy", e.to_string()))?;
+            builder = builder.proxy(proxy);
+        }
+        let client = builder.build().map_err(|e| wrong("http", chain(&e)))?;
+        Ok(Http {
+            client,
+            base,
+            token_file,
+            stall_timeout: std_duration(section.stall_timeout),
+        })
+    }
+
+    /// See [`super::Transport::known`].
+    pub(crate) async fn known(
+        &self,
+        record_id: &RecordId,
+        format: &PlaybackFormat,
+        digest: &Digest,
+    ) -> Result<Known, Failure> {
+        let url = self.url(&format!("{RECORDINGS_PATH}{record_id}"))?;
+        let request = self.request(Method::GET, &url)?;
+        let answer = self.finish(request, &url).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(Known::Unknown),
+            StatusCode::OK => {
+                let body = answers::body(answer, self.stall_timeout).await;
+                let state: RecordingState = serde_json::from_slice(&body).map_err(|e| {
+                    let message = format!("{url} did not answer with a recording's state ({e}); is http.receiver right?");
+                    Failure::new(Cause::Protocol, message)
+                })?;
+                Ok(known_in(&state, format, digest))
+            }
+            _ => Err(answers::refused("asking for the recording's state", answer, self).await),
+        }
+    }
+
+    /// See [`super::Transport::deliver`].
+    pub(crate) async fn deliver(
+        &self,
+        package: Arc<Package>,
+        place: Option<&str>,
+        journal: &dyn Journal,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        upload::Upload::new(self, package, journal, stop)
+            .run(place)
+            .await
+    }
+
+    /// An address of the receiver.
+    fn url(&self, path: &str) -> Result<Url, Failure> {
+        self.base
+            .join(path.trim_start_matches('/'))
+            .map_err(|e| Failure::new(Cause::Protocol, format!("{}{path}: {e}", self.base)))
+    }
+
+    /// A request with this node's token, which is read anew each time so that a new one counts.
+    fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, Failure> {
+        let token = fs::read_to_string(&self.token_file).map_err(|e| {
+            let message = format!(
+                "http.token_file: cannot read {}: {e}; it must be readable for BBB's user",
+                self.token_file.display()
+            );
+            Failure::new(Cause::Settings, message)
+        })?;
+        let token = token.trim();
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            let message = format!(
+                "http.token_file: {} must hold the node's token in one line and nothing else",
+                self.token_file.display()
+            );
+            return Err(Failure::new(Cause::Settings, message));
+        }
+        Ok(self.client.request(method, url.clone()).bearer_auth(token))
+    }
+
+    /// Sends a request whose body is small and waits for the head of the answer.
+    async fn finish(
+        &self,
+        request: RequestBuilder,
+        url: &Url,
+    ) -> Result<reqwest::Response, Failure> {
+        match tokio::time::timeout(self.stall_timeout, request.send()).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(e)) => Err(answers::failure(&e, url)),
+            Err(_) => Err(answers::stalled(url, self.stall_timeout)),
+        }
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let mut url: Url = text
+        .parse()
+        .map_err(|e| format!("\"{text}\" is not an address ({e})"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(format!(
+            "\"{text}\" must begin with https:// or http:// and name a host"
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a password; the token goes into http.token_file".to_owned());
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
+    let pem = fs::read(path).map_err(|e| e.to_string())?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| chain(&e))?;
+    if certificates.is_empty() {
+        return Err("no certificate in it".to_owned());
+    }
+    Ok(certificates)
+}
+
+/// What a state says about one content.
+fn known_in(state: &RecordingState, format: &PlaybackFormat, digest: &Digest) -> Known {
+    let ours = |p: &&recording::protocol::PackageState| p.digest == *digest;
+    let mut of_format = state.packages.iter().filter(|p| p.format == *format);
+    let another_is_coming = of_format
+        .clone()
+        .any(|p| !ours(&p) && p.status == PackageStatus::Spooled);
+    match of_format.find(ours) {
+        None => Known::Unknown,
+        Some(package) => match package.status {
+            PackageStatus::Spooled => Known::Spooled,
+            PackageStatus::Archived if another_is_coming => Known::Superseded,
+            PackageStatus::Archived => Known::Archived,
+            PackageStatus::Superseded => Known::Superseded,
+            PackageStatus::Rejected => Known::Rejected {
+                reason: package
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| "no reason given".to_owned()),
+                since: package.since,
+            },
+        },
+    }
+}
+
+/// An error with all its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, wanted) in [
+            ("https://r.example", Ok("https://r.example/")),
+            (
+                "http://r.example:8085/bbb2pod",
+                Ok("http://r.example:8085/bbb2pod/"),
+            ),
+            ("https://r.example/?x#y", Ok("https://r.example/")),
+            ("r.example", Err("is not an address")),
+            ("ftp://r.example", Err("must begin with https://")),
+            ("https://u:p@r.example", Err("must not hold a password")),
+        ] {
+            match (base_url(text), wanted) {
+                (Ok(url), Ok(wanted)) => assert_eq!(url.as_str(), wanted),
+                (Err(said), Err(words)) => assert!(said.contains(words), "{said}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_older_content_is_not_taken_for_the_newest() {
+        let (ours, other) = (Digest::of(b"a"), Digest::of(b"b"));
+        let state = |packages: &str| -> RecordingState {
+            serde_json::from_str(&format!(r#"{{"record_id":"a-1","packages":[{packages}]}}"#))
+                .unwrap()
+        };
+        let package = |digest: &Digest, status: &str| {
+            format!(
+                r#"{{"format":"video","digest":"{digest}","status":"{status}","since":"2024-01-01T00:00:00Z"}}"#
+            )
+        };
+        let video = "video".parse().unwrap();
+        let known = |packages: &[String]| known_in(&state(&packages.join(",")), &video, &ours);
+        assert_eq!(known(&[]), Known::Unknown);
+        assert_eq!(known(&[package(&other, "archived")]), Known::Unknown);
+        assert_eq!(known(&[package(&ours, "archived")]), Known::Archived);
+        assert_eq!(
+            known(&[package(&other, "spooled"), package(&ours, "archived")]),
+            Known::Superseded
+        );
+        assert!(matches!(
+            known(&[package(&ours, "rejected")]),
+            Known::Rejected { .. }
+        ));
+    }
+}

@@ -1,0 +1,408 @@
+//! One upload by tus: created once, continued wherever the receiver says it stands.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use recording::Package;
+use recording::package::PackageError;
+use recording::protocol::{DIGEST_KEY, FILENAME_KEY, FILES_PATH, package_file_name};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+
+use super::chunks::{Chunk, Chunks, adapted};
+use super::{Delivered, Http, Journal, Stop, answers};
+use crate::failure::{Cause, Failure};
+
+const VERSION: &str = "1.0.0";
+const OFFSET: &str = "Upload-Offset";
+const CHECKSUM_MISMATCH: u16 = 460;
+/// Chunk size to begin with, in bytes.
+const FIRST_CHUNK: usize = 4 * 1024 * 1024;
+/// Failed requests in a row, without the receiver getting further, after which the attempt ends.
+const PATIENCE: u32 = 4;
+/// How often one attempt begins an upload anew because the receiver forgot the last.
+const NEW_UPLOADS: u32 = 3;
+/// Pieces in which a chunk is handed to the connection, in bytes.
+const PIECE: usize = 256 * 1024;
+
+/// An upload under way.
+pub(super) struct Upload<'a> {
+    http: &'a Http,
+    package: Arc<Package>,
+    journal: &'a dyn Journal,
+    stop: &'a Stop,
+    chunk_size: usize,
+    new_uploads: u32,
+}
+
+/// Where the receiver stands, and how to go on from there.
+#[derive(Debug)]
+enum Next {
+    /// Send this, the rest of the chunk at hand or all of it.
+    Chunk(Chunk),
+    /// The chunk at hand has arrived; take the next.
+    Following,
+    /// Read the package again from this byte.
+    ReadFrom(u64),
+}
+
+/// What a request for a range of bytes led to.
+enum Sent {
+    /// The receiver stands here now.
+    At(u64),
+    /// The receiver has to be asked where it stands.
+    Unclear(Failure),
+    /// The receiver no longer knows the upload.
+    Gone,
+}
+
+impl<'a> Upload<'a> {
+    pub(super) fn new(
+        http: &'a Http,
+        package: Arc<Package>,
+        journal: &'a dyn Journal,
+        stop: &'a Stop,
+    ) -> Upload<'a> {
+        Upload {
+            http,
+            package,
+            journal,
+            stop,
+            chunk_size: FIRST_CHUNK,
+            new_uploads: 0,
+        }
+    }
+
+    /// Sends what the receiver does not have yet.
+    ///
+    /// # Errors
+    /// The receiver cannot be reached, refuses, or a file changed.
+    pub(super) async fn run(mut self, place: Option<&str>) -> Result<Delivered, Failure> {
+        let known = match place.and_then(|place| place.parse::<Url>().ok()) {
+            // A place kept from before the receiver moved would get the token of the new one.
+            Some(url) if url.origin() == self.http.base.origin() => {
+                self.offset(&url).await?.map(|offset| (url, offset))
+            }
+            _ => None,
+        };
+        let (mut url, mut offset) = match known {
+            Some(known) => known,
+            None => (self.create().await?, 0),
+        };
+        loop {
+            match self.send_from(&url, offset).await? {
+                Some(delivered) => return Ok(delivered),
+                None => (url, offset) = (self.create().await?, 0),
+            }
+        }
+    }
+
+    /// Sends everything from a byte on; `None` when the receiver has forgotten the upload.
+    async fn send_from(
+        &mut self,
+        url: &Url,
+        mut offset: u64,
+    ) -> Result<Option<Delivered>, Failure> {
+        let length = self.package.length();
+        let mut chunks = Chunks::read(self.package.clone(), offset, self.chunk_size);
+        let mut at_hand: Option<Chunk> = None;
+        let mut troubles = 0;
+        self.journal.progress(offset, length);
+        while offset < length {
+            if self.stop.asked() {
+                return Ok(Some(Delivered::Stopped));
+            }
+            let chunk = match at_hand.take() {
+                Some(chunk) => chunk,
+                None => match chunks.next().await {
+                    Some(chunk) => chunk.map_err(|e| unreadable(&e))?,
+                    None => return Err(Failure::disk("the package ended before its end")),
+                },
+            };
+            let begun = Instant::now();
+            let stands = match self.patch(url, &chunk).await? {
+                Sent::At(at) if at == chunk.end() => {
+                    let seconds = begun.elapsed().as_secs_f64();
+                    self.chunk_size = adapted(chunk.bytes.len(), seconds, self.chunk_size);
+                    chunks.resize(self.chunk_size);
+                    at
+                }
+                Sent::Gone => return Ok(None),
+                unclear => {
+                    troubles += 1;
+                    if let Sent::Unclear(failure) = unclear
+                        && troubles >= PATIENCE
+                    {
+                        return Err(failure);
+                    }
+                    if troubles >= PATIENCE {
+                        return Err(odd(url, "keeps naming places it was not sent to"));
+                    }
+                    self.chunk_size = adapted(0, 1.0, self.chunk_size);
+                    chunks.resize(self.chunk_size);
+                    tokio::time::sleep(Duration::from_millis(100 << troubles)).await;
+                    match self.offset(url).await? {
+                        Some(at) => at,
+                        None => return Ok(None),
+                    }
+                }
+            };
+            if stands > length {
+                return Err(odd(url, "says that more arrived than was sent"));
+            }
+            if stands > offset {
+                troubles = 0;
+            }
+            match next(chunk, stands, &chunks) {
+                Next::Chunk(rest) => at_hand = Some(rest),
+                Next::Following => {}
+                Next::ReadFrom(at) => {
+                    chunks = Chunks::read(self.package.clone(), at, self.chunk_size);
+                }
+            }
+            offset = stands;
+            self.journal.progress(offset, length);
+        }
+        Ok(Some(Delivered::Whole))
+    }
+
+    /// Begins an upload; its address is kept before a byte is sent.
+    async fn create(&mut self) -> Result<Url, Failure> {
+        self.new_uploads += 1;
+        if self.new_uploads > NEW_UPLOADS {
+            return Err(odd(&self.http.base, "forgets every upload at once"));
+        }
+        let manifest = self.package.manifest();
+        let file_name = package_file_name(&manifest.record_id, &manifest.format);
+        let metadata = format!(
+            "{FILENAME_KEY} {},{DIGEST_KEY} {}",
+            BASE64.encode(file_name),
+            BASE64.encode(manifest.digest.to_string())
+        );
+        let url = self.http.url(FILES_PATH)?;
+        let request = self
+            .tus(Method::POST, &url)?
+            .header("Upload-Length", self.package.length())
+            .header("Upload-Metadata", metadata)
+            .header(CONTENT_LENGTH, 0);
+        let answer = self.http.finish(request, &url).await?;
+        if answer.status() != StatusCode::CREATED {
+            return Err(answers::refused("beginning the upload", answer, self.http).await);
+        }
+        let location = answer.headers().get(LOCATION);
+        let upload = location
+            .and_then(|l| l.to_str().ok())
+            .and_then(|l| upload_url(&self.http.base, &url, l))
+            .ok_or_else(|| odd(&url, "began an upload without a usable Location"))?;
+        self.journal.resume_at(upload.as_str())?;
+        Ok(upload)
+    }
+
+    /// Where the receiver stands; `None` when it does not know this upload.
+    async fn offset(&self, url: &Url) -> Result<Option<u64>, Failure> {
+        let answer = self.http.finish(self.tus(Method::HEAD, url)?, url).await?;
+        match answer.status().as_u16() {
+            200 | 204 => {}
+            403 | 404 | 410 => return Ok(None),
+            _ => {
+                return Err(
+                    answers::refused("asking where the upload stands", answer, self.http).await,
+                );
+            }
+        }
+        let length = number(&answer, "Upload-Length");
+        if length.is_some_and(|length| length != self.package.length()) {
+            return Ok(None);
+        }
+        match number(&answer, OFFSET) {
+            Some(offset) if offset <= self.package.length() => Ok(Some(offset)),
+            _ => Err(odd(url, "does not say where the upload stands")),
+        }
+    }
+
+    async fn patch(&self, url: &Url, chunk: &Chunk) -> Result<Sent, Failure> {
+        let moved = Arc::new(Moved::new());
+        let checksum = format!("sha256 {}", BASE64.encode(chunk.sha256.as_bytes()));
+        let request = self
+            .tus(Method::PATCH, url)?
+            .header(CONTENT_TYPE, "application/offset+octet-stream")
+            .header(CONTENT_LENGTH, chunk.bytes.len())
+            .header(OFFSET, chunk.offset)
+            .header("Upload-Checksum", checksum)
+            .body(body(chunk.bytes.clone(), moved.clone()));
+        let stall = self.http.stall_timeout;
+        let answer = tokio::select! {
+            answer = request.send() => answer.map_err(|e| answers::failure(&e, url)),
+            () = moved.stalled(stall) => Err(answers::stalled(url, stall)),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) if failure.cause.nothing_reached() => return Err(failure),
+            Err(failure) => return Ok(Sent::Unclear(failure)),
+        };
+        let doing = "sending";
+        match answer.status().as_u16() {
+            200 | 204 => Ok(number(&answer, OFFSET).map_or_else(
+                || Sent::Unclear(odd(url, "does not say where the upload stands")),
+                Sent::At,
+            )),
+            404 | 410 => Ok(Sent::Gone),
+            408 | 409 | 423 | 429 | CHECKSUM_MISMATCH | 500..=506 | 508..=599 => Ok(Sent::Unclear(
+                answers::refused(doing, answer, self.http).await,
+            )),
+            _ => Err(answers::refused(doing, answer, self.http).await),
+        }
+    }
+
+    fn tus(&self, method: Method, url: &Url) -> Result<RequestBuilder, Failure> {
+        Ok(self
+            .http
+            .request(method, url)?
+            .header("Tus-Resumable", VERSION))
+    }
+}
+
+/// How to go on when the receiver stands at a byte and this chunk is at hand.
+fn next(chunk: Chunk, stands: u64, chunks: &Chunks) -> Next {
+    if stands == chunk.end() {
+        chunks.done(chunk);
+        return Next::Following;
+    }
+    chunk
+        .from(stands)
+        .map_or(Next::ReadFrom(stands), Next::Chunk)
+}
+
+/// The address of an upload. Behind a proxy the receiver may know itself by another name or
+/// scheme, so only the path is taken: the token never goes to another host.
+fn upload_url(base: &Url, asked: &Url, location: &str) -> Option<Url> {
+    let named = asked.join(location).ok()?;
+    let path = named.path().trim_start_matches('/');
+    let prefix = base.path().trim_matches('/');
+    // A proxy that cuts a prefix off leaves the receiver not knowing of it.
+    let below = path
+        .strip_prefix(prefix)
+        .map_or(path, |p| p.trim_start_matches('/'));
+    let mut url = base.join(below).ok()?;
+    url.set_query(named.query());
+    (url.origin() == base.origin() && url.path() != base.path()).then_some(url)
+}
+
+fn number(answer: &Response, header: &str) -> Option<u64> {
+    answer
+        .headers()
+        .get(header)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+fn odd(url: &Url, what: &str) -> Failure {
+    let message = format!("{} {what}", url.origin().ascii_serialization());
+    Failure::new(Cause::Protocol, message)
+}
+
+fn unreadable(error: &PackageError) -> Failure {
+    let cause = match error {
+        PackageError::Changed { .. } => Cause::FilesChanged,
+        PackageError::Read { .. } | PackageError::Layout(_) => Cause::Disk,
+    };
+    Failure::new(cause, error.to_string())
+}
+
+/// When bytes last moved.
+struct Moved {
+    start: Instant,
+    last_millis: AtomicU64,
+}
+
+impl Moved {
+    fn new() -> Moved {
+        Moved {
+            start: Instant::now(),
+            last_millis: AtomicU64::new(0),
+        }
+    }
+
+    fn now(&self) {
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// Returns once nothing has moved for so long.
+    async fn stalled(&self, patience: Duration) {
+        loop {
+            let last = Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
+            let quiet = self.start.elapsed().saturating_sub(last);
+            match patience.checked_sub(quiet) {
+                None | Some(Duration::ZERO) => return,
+                Some(left) => tokio::time::sleep(left).await,
+            }
+        }
+    }
+}
+
+/// A body handed over piece by piece, so that a stall is seen wherever it happens.
+fn body(bytes: Bytes, moved: Arc<Moved>) -> reqwest::Body {
+    let pieces = (0..bytes.len()).step_by(PIECE).map(move |start| {
+        moved.now();
+        let end = (start + PIECE).min(bytes.len());
+        Ok::<_, std::convert::Infallible>(bytes.slice(start..end))
+    });
+    reqwest::Body::wrap_stream(futures::stream::iter(pieces))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_never_follows_a_location_to_another_host() {
+        let url = |t: &str| t.parse::<Url>().unwrap();
+        for (base, location, wanted) in [
+            (
+                "https://r.example/",
+                "/files/1",
+                Some("https://r.example/files/1"),
+            ),
+            (
+                "https://r.example/",
+                "2?x=y",
+                Some("https://r.example/files/2?x=y"),
+            ),
+            (
+                "https://r.example/",
+                "http://10.0.0.1:8085/files/3",
+                Some("https://r.example/files/3"),
+            ),
+            (
+                "https://r.example/a/",
+                "/files/4",
+                Some("https://r.example/a/files/4"),
+            ),
+            (
+                "https://r.example/a/",
+                "/a/files/5",
+                Some("https://r.example/a/files/5"),
+            ),
+            (
+                "https://r.example/",
+                "//evil.example/files/6",
+                Some("https://r.example/files/6"),
+            ),
+            ("https://r.example/", "https://[", None),
+            ("https://r.example/", "/", None),
+        ] {
+            let base = url(base);
+            let asked = base.join("files/").unwrap();
+            let found = upload_url(&base, &asked, location);
+            assert_eq!(found.as_ref().map(Url::as_str), wanted, "{location}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How a package gets from the node into a spool.
+//!
+//! A transport is given a package and a place to go on at; it knows nothing of the outbox. The
+//! outbox in turn keeps the transport's word for the place without knowing what it means.
+
+pub(crate) mod http;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+use recording::digest::Digest;
+use recording::settings::SettingsError;
+use recording::{Package, PlaybackFormat, RecordId};
+
+use crate::failure::Failure;
+use crate::settings::{Settings, TransportKind};
+
+/// The way out that the settings chose.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    /// tus over HTTP to a receiver.
+    Http(http::Http),
+}
+
+/// What the other side knows of one content of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing.
+    Unknown,
+    /// Complete, not yet checked.
+    Spooled,
+    /// In the archive, and the newest content known there.
+    Archived,
+    /// Was in the archive; another content has taken or is about to take its place.
+    Superseded,
+    /// Not what its manifest says.
+    Rejected {
+        /// The receiver's reason.
+        reason: String,
+        /// When it was rejected.
+        since: Timestamp,
+    },
+}
+
+/// How a delivery ended when nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// Every byte is on the other side.
+    Whole,
+    /// Asked to stop; it can go on later.
+    Stopped,
+}
+
+/// What a transport tells while it works.
+pub(crate) trait Journal: Send + Sync {
+    /// Keeps the place to go on at, durably, before a byte is sent there.
+    ///
+    /// # Errors
+    /// The place cannot be kept.
+    fn resume_at(&self, place: &str) -> Result<(), Failure>;
+
+    /// So many bytes of so many are on the other side.
+    fn progress(&self, sent: u64, length: u64);
+}
+
+/// Set once, when the program is to stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Transport {
+    /// Opens the transport that the settings chose; no connection is made yet.
+    ///
+    /// # Errors
+    /// A key of the transport's section is missing or wrong.
+    pub(crate) fn open(settings: &Settings) -> Result<Transport, SettingsError> {
+        match settings.transport {
+            TransportKind::Http => http::Http::open(settings).map(Transport::Http),
+        }
+    }
+
+    /// What the other side knows of a content.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(crate) async fn known(
+        &self,
+        record_id: &RecordId,
+        format: &PlaybackFormat,
+        digest: &Digest,
+    ) -> Result<Known, Failure> {
+        match self {
+            Transport::Http(http) => http.known(record_id, format, digest).await,
+        }
+    }
+
+    /// Brings a package over, going on at `place` when the other side still has that.
+    ///
+    /// # Errors
+    /// What has arrived remains there, and the next attempt goes on after it.
+    pub(crate) async fn deliver(
+        &self,
+        package: Arc<Package>,
+        place: Option<&str>,
+        journal: &dyn Journal,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        match self {
+            Transport::Http(http) => http.deliver(package, place, journal, stop).await,
+        }
+    }
+}
