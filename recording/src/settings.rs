@@ -73,20 +73,29 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (String, String)> {
         } else {
             format!("{key}: ")
         };
-        (at, with_nearest_name(&inner.to_string()))
+        (
+            at,
+            with_nearest_name(without_path(&inner.to_string(), &key)),
+        )
     })
+}
+
+/// serde_yaml begins its messages with the path of what encloses the key; one path is enough.
+fn without_path<'a>(message: &'a str, key: &str) -> &'a str {
+    match message.split_once(": ") {
+        Some((path, rest)) if key == path || key.starts_with(&format!("{path}.")) => rest,
+        _ => message,
+    }
 }
 
 /// Adds "did you mean" to serde's `unknown field `x`, expected one of `a`, `b``.
 fn with_nearest_name(message: &str) -> String {
-    // serde_yaml begins its message with a key path of its own; one is enough.
-    let Some(start) = ["unknown field `", "unknown variant `"]
+    if !["unknown field `", "unknown variant `"]
         .iter()
-        .find_map(|w| message.find(w))
-    else {
+        .any(|start| message.starts_with(start))
+    {
         return message.to_owned();
-    };
-    let message = &message[start..];
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(wrong) = quoted.next() else {
         return message.to_owned();
@@ -142,6 +151,7 @@ mod tests {
                 "http.reciever: unknown key `reciever`, did you mean `receiver`?",
             ),
             ("http:\n  parallel: many", "http.parallel: invalid type"),
+            ("http: {}\nspool_dir: [1]", "spool_dir: invalid type"),
             ("http: [", "line"),
         ] {
             let (at, why) = parse::<Outer>(yaml).unwrap_err();
