@@ -1,7 +1,8 @@
 //! The fonts of this machine: how wide text is in them, where its lines break, and what stands in
 //! for a character that the wanted font lacks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harfrust::{FontRef, ShaperData, UnicodeBuffer};
@@ -30,6 +31,18 @@ pub struct Wanted<'a> {
     pub italic: bool,
 }
 
+/// A font that stands in for the wanted one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Substitute<'a> {
+    /// Its family.
+    pub family: &'a str,
+    /// Its size in parts of the size wanted.
+    pub scale: f64,
+}
+
+/// Noto's emoji are a quarter wider than the em; at this size they take one em.
+const EMOJI: f64 = 0.8;
+
 /// How tall a font's lines are, in parts of the font size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metrics {
@@ -40,6 +53,12 @@ pub struct Metrics {
     /// Between two lines, beyond ascent and descent.
     pub line_gap: f64,
 }
+
+const ARIAL: Metrics = Metrics {
+    ascent: 0.905,
+    descent: 0.212,
+    line_gap: 0.033,
+};
 
 impl Metrics {
     /// The height of a line that CSS calls `normal`, in parts of the font size.
@@ -65,6 +84,7 @@ impl Fonts {
         database.set_sans_serif_family("Liberation Sans");
         database.set_serif_family("Liberation Serif");
         database.set_monospace_family("Liberation Mono");
+        one_of_each(&mut database);
         let mut faces: Vec<&FaceInfo> = database.faces().collect();
         faces.sort_by_key(|face| unlikeliness(face));
         let substitutes = faces.iter().map(|face| face.id).collect();
@@ -96,52 +116,114 @@ impl Fonts {
     /// How far `text`, on one line, moves the pen, in the unit of `size`.
     #[must_use]
     pub fn width(&self, wanted: Wanted<'_>, size: f64, text: &str) -> f64 {
-        let Some(first) = self.query(wanted) else {
-            return 0.0;
+        let runs = self.faces(wanted, text);
+        runs.iter()
+            .map(|&(face, run)| self.run_width(face, run) * self.scale(face))
+            .sum::<f64>()
+            * size
+    }
+
+    /// Cuts `text` where the font changes: what the wanted font has is given as it is, the rest
+    /// with the font that stands in.
+    #[must_use]
+    pub fn runs<'t>(
+        &self,
+        wanted: Wanted<'_>,
+        text: &'t str,
+    ) -> Vec<(Option<Substitute<'_>>, &'t str)> {
+        let first = self.query(wanted);
+        let named = |id| {
+            let face = self.database.face(id)?;
+            Some(Substitute {
+                family: family(face),
+                scale: self.scale(id),
+            })
         };
-        let mut width = 0.0;
-        let mut run = String::new();
-        let mut run_face = first;
-        for character in text.chars() {
-            let face = if joins(character) || self.has(first, character) {
+        let runs = self.faces(wanted, text).into_iter();
+        runs.map(|(id, run)| (if Some(id) == first { None } else { named(id) }, run))
+            .collect()
+    }
+
+    fn scale(&self, id: ID) -> f64 {
+        let face = self.database.face(id);
+        if face.is_some_and(|face| family(face).contains("Emoji")) {
+            EMOJI
+        } else {
+            1.0
+        }
+    }
+
+    fn faces<'t>(&self, wanted: Wanted<'_>, text: &'t str) -> Vec<(ID, &'t str)> {
+        let Some(first) = self.query(wanted) else {
+            return Vec::new();
+        };
+        let mut runs = Vec::new();
+        let (mut start, mut current) = (0, first);
+        for (position, character) in text.char_indices() {
+            let face = if joins(character) {
+                current
+            } else if self.has(first, character) && !is_emoji(character) {
                 first
             } else {
                 self.substitute(character).unwrap_or(first)
             };
-            if face != run_face && !joins(character) {
-                width += self.run_width(run_face, &run);
-                run.clear();
-                run_face = face;
+            if face != current {
+                if position > start {
+                    runs.push((current, &text[start..position]));
+                }
+                (start, current) = (position, face);
             }
-            run.push(character);
         }
-        (width + self.run_width(run_face, &run)) * size
+        if start < text.len() {
+            runs.push((current, &text[start..]));
+        }
+        runs
     }
 
     /// How tall lines are.
     #[must_use]
     pub fn metrics(&self, wanted: Wanted<'_>) -> Metrics {
         self.query(wanted)
-            .and_then(|id| {
-                self.with_face(id, |font| {
-                    let (size, place) = (
-                        skrifa::instance::Size::unscaled(),
-                        skrifa::instance::LocationRef::default(),
-                    );
-                    let metrics = font.metrics(size, place);
-                    let em = f64::from(metrics.units_per_em.max(1));
-                    Metrics {
-                        ascent: f64::from(metrics.ascent) / em,
-                        descent: -f64::from(metrics.descent) / em,
-                        line_gap: f64::from(metrics.leading) / em,
-                    }
-                })
-            })
-            .unwrap_or(Metrics {
-                ascent: 0.905,
-                descent: 0.212,
-                line_gap: 0.033,
-            })
+            .and_then(|id| self.face_metrics(id))
+            .unwrap_or(ARIAL)
+    }
+
+    /// How tall a line with this text is: each font in it, and the wanted one, has its say.
+    #[must_use]
+    pub fn line_metrics(&self, wanted: Wanted<'_>, text: &str) -> Vec<Metrics> {
+        let mut faces: Vec<ID> = self.query(wanted).into_iter().collect();
+        faces.extend(self.faces(wanted, text).into_iter().map(|(id, _)| id));
+        faces.dedup();
+        let metrics = |id| {
+            let Metrics {
+                ascent,
+                descent,
+                line_gap,
+            } = self.face_metrics(id).unwrap_or(ARIAL);
+            let scale = self.scale(id);
+            Metrics {
+                ascent: ascent * scale,
+                descent: descent * scale,
+                line_gap: line_gap * scale,
+            }
+        };
+        faces.into_iter().map(metrics).collect()
+    }
+
+    fn face_metrics(&self, id: ID) -> Option<Metrics> {
+        self.with_face(id, |font| {
+            let (size, place) = (
+                skrifa::instance::Size::unscaled(),
+                skrifa::instance::LocationRef::default(),
+            );
+            let metrics = font.metrics(size, place);
+            let em = f64::from(metrics.units_per_em.max(1));
+            Metrics {
+                ascent: f64::from(metrics.ascent) / em,
+                descent: -f64::from(metrics.descent) / em,
+                line_gap: f64::from(metrics.leading) / em,
+            }
+        })
     }
 
     /// Breaks one paragraph into lines no wider than `width` where it can be broken, as browsers
@@ -151,21 +233,23 @@ impl Fonts {
     pub fn wrap(&self, wanted: Wanted<'_>, size: f64, text: &str, width: f64) -> Vec<String> {
         let mut lines = Vec::new();
         let mut line = String::new();
-        let mut start = 0;
+        let (mut start, mut used) = (0, 0.0);
         for (end, opportunity) in linebreaks(text) {
             let piece = &text[start..end];
             start = end;
-            let longer = format!("{line}{piece}");
-            if self.width(wanted, size, longer.trim_end()) <= width {
-                line = longer;
+            if used + self.width(wanted, size, piece.trim_end()) <= width {
+                line.push_str(piece);
+                used += self.width(wanted, size, piece);
             } else {
                 if !line.trim().is_empty() {
                     lines.push(std::mem::take(&mut line));
                 }
                 line = self.torn(wanted, size, piece.trim_start(), width, &mut lines);
+                used = self.width(wanted, size, &line);
             }
             if opportunity == BreakOpportunity::Mandatory {
                 lines.push(std::mem::take(&mut line));
+                used = 0.0;
             }
         }
         if !line.is_empty() || lines.is_empty() {
@@ -272,6 +356,30 @@ impl Fonts {
                 FontRef::from_index(data, index).ok().map(use_it)
             })
             .flatten()
+    }
+}
+
+/// Keeps of several versions of one face the first by path, so that text looks the same whatever
+/// order the file system lists them in.
+fn one_of_each(database: &mut Database) {
+    let mut faces: Vec<(PathBuf, ID)> = database
+        .faces()
+        .filter_map(|face| match &face.source {
+            fontdb::Source::File(path) | fontdb::Source::SharedFile(path, _) => {
+                Some((path.clone(), face.id))
+            }
+            fontdb::Source::Binary(_) => None,
+        })
+        .collect();
+    faces.sort();
+    let mut known = HashSet::new();
+    for (_, id) in faces {
+        if database
+            .face(id)
+            .is_some_and(|face| !known.insert(face.post_script_name.clone()))
+        {
+            database.remove_face(id);
+        }
     }
 }
 

@@ -35,7 +35,10 @@ impl Scene {
             };
         };
         let showing = &timeline.slides[slide];
-        let picture = picture(timeline.board, showing);
+        let known = timeline.slides[..begun]
+            .iter()
+            .any(|slide| slide.canvas.is_some());
+        let picture = picture(timeline.board, showing, known);
         let begun = timeline.views.partition_point(|view| view.at <= t);
         let view = match begun.checked_sub(1).map(|n| timeline.views[n].view_box) {
             Some(view) => visible(timeline.board, showing, view),
@@ -86,13 +89,15 @@ fn enlargement(board: Board, showing: &Showing) -> f64 {
     }
 }
 
-fn picture(board: Board, showing: &Showing) -> ViewBox {
+/// Where the picture lies. The player of tldraw's second generation lays it at (1, 1). Before it
+/// knows the generation (`known`), from the first slide that something was drawn on, it lays the
+/// page of BBB 2.6.0 half a unit off.
+fn picture(board: Board, showing: &Showing, known: bool) -> ViewBox {
     let scale = enlargement(board, showing);
-    // The player of tldraw's second generation lays the slide at (1, 1).
-    let corner = if matches!(board, Board::Tldraw { second: true, .. }) {
-        1.0
-    } else {
-        0.0
+    let corner = match board {
+        Board::Svg => 0.0,
+        Board::Tldraw { width, .. } if !known => 0.5 * width / 2048.0,
+        Board::Tldraw { second, .. } => f64::from(u8::from(second)),
     };
     ViewBox {
         x: corner,

@@ -64,6 +64,8 @@ impl Inks {
         mut options: usvg::Options<'static>,
     ) -> Inks {
         let file = source.open_file(file_name(timeline.board)).ok();
+        // Fragments name the font of every character.
+        options.font_resolver.select_fallback = Box::new(|_, _, _| None);
         options.image_href_resolver.resolve_string = images(Arc::clone(source), Arc::clone(&fonts));
         Inks {
             timeline,

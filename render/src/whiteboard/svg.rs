@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use roxmltree::{Document, Node};
 
-use super::{Fragment, Skipped};
+use super::{Fragment, Skipped, attribute, set};
 use crate::fonts::{Fonts, Wanted};
 
 /// Beyond this no coordinate means anything on a slide of at most a few thousand pixels.
@@ -102,10 +102,6 @@ fn element(svg: &mut String, name: &str, node: Node<'_, '_>) -> Result<(), Skipp
             _ => {}
         }
     }
-    if name == "image" {
-        // A poll's picture fills the box that BBB gives it.
-        attribute(svg, "preserveAspectRatio", "none");
-    }
     svg.push_str("/>");
     Ok(())
 }
@@ -140,11 +136,6 @@ fn text_box(
     let color = if plain(color) { color } else { "#000000" };
 
     let paragraphs = paragraphs(node);
-    if paragraphs.iter().all(String::is_empty) {
-        // BBB writes a version without text when the box is opened.
-        svg.push_str("<g/>");
-        return Ok(());
-    }
     let font = Wanted {
         families: &["Arial", "Liberation Sans"],
         weight: 400,
@@ -155,16 +146,12 @@ fn text_box(
         .flat_map(|text| fonts.wrap(font, size, text, width))
         .collect();
 
-    // Browsers round these to whole units of the text's own space before they are scaled.
-    let metrics = fonts.metrics(font);
-    let (ascent, descent, gap) = (
-        (metrics.ascent * size).round(),
-        (metrics.descent * size).round(),
-        (metrics.line_gap * size).round(),
-    );
-    let line_height = ascent + descent + gap;
-    #[allow(clippy::cast_precision_loss)]
-    let overflows = lines.len() as f64 * line_height > height
+    let heights: Vec<(f64, f64)> = lines
+        .iter()
+        .map(|line| above_and_below(fonts, font, size, line))
+        .collect();
+    let total: f64 = heights.iter().map(|(above, below)| above + below).sum();
+    let overflows = total > height
         || lines
             .iter()
             .any(|line| fonts.width(font, size, line) > width);
@@ -179,17 +166,18 @@ fn text_box(
         svg,
         r#"<g font-family="Arial,Liberation Sans,sans-serif" font-size="{size}" fill="{color}" stroke="none" xml:space="preserve">"#
     );
-    let mut baseline = y + ascent + (gap / 2.0).floor();
-    for line in &lines {
-        if baseline - ascent > y + height {
+    let mut top = y;
+    for (line, (above, below)) in lines.iter().zip(heights) {
+        if top > y + height {
             break;
         }
+        let baseline = top + above;
+        top = baseline + below;
         if !line.is_empty() {
             let _ = write!(svg, r#"<text x="{x}" y="{baseline}">"#);
-            escape(svg, line);
+            set(svg, line, font, fonts);
             svg.push_str("</text>");
         }
-        baseline += line_height;
     }
     svg.push_str("</g>");
     if overflows {
@@ -198,7 +186,26 @@ fn text_box(
     Ok(())
 }
 
-/// The text between hard breaks, with its white space collapsed as HTML does.
+/// How far a line reaches above and below its baseline: as far as the tallest font in it.
+/// Browsers round a font's measures to whole units of the text's own space before they scale it.
+fn above_and_below(fonts: &Fonts, font: Wanted<'_>, size: f64, line: &str) -> (f64, f64) {
+    fonts
+        .line_metrics(font, line)
+        .into_iter()
+        .fold((0.0, 0.0), |(above, below), metrics| {
+            let ascent = (metrics.ascent * size).round();
+            let descent = (metrics.descent * size).round();
+            let gap = (metrics.line_gap * size).round();
+            let before = (gap / 2.0).floor();
+            (
+                f64::max(above, ascent + before),
+                f64::max(below, descent + gap - before),
+            )
+        })
+}
+
+/// The text between hard breaks, with its white space collapsed as HTML does. Besides `<br/>` the
+/// player breaks at a carriage return, which a client of 2.0 put into its texts.
 fn paragraphs(node: Node<'_, '_>) -> Vec<String> {
     let mut paragraphs = vec![String::new()];
     let mut left = LONGEST_TEXT;
@@ -206,9 +213,6 @@ fn paragraphs(node: Node<'_, '_>) -> Vec<String> {
         if inner.is_element() && inner.tag_name().name() == "br" {
             paragraphs.push(String::new());
         }
-        let Some(paragraph) = paragraphs.last_mut() else {
-            continue;
-        };
         for character in inner
             .text()
             .filter(|_| inner.is_text())
@@ -217,9 +221,16 @@ fn paragraphs(node: Node<'_, '_>) -> Vec<String> {
             .take(left)
         {
             left -= 1;
-            if !matches!(character, ' ' | '\t' | '\n' | '\r') {
-                paragraph.push(character);
-            } else if !paragraph.is_empty() && !paragraph.ends_with(' ') {
+            if character == '\r' {
+                paragraphs.push(String::new());
+            } else if !matches!(character, ' ' | '\t' | '\n') {
+                if let Some(paragraph) = paragraphs.last_mut() {
+                    paragraph.push(character);
+                }
+            } else if let Some(paragraph) = paragraphs
+                .last_mut()
+                .filter(|p| !p.is_empty() && !p.ends_with(' '))
+            {
                 paragraph.push(' ');
             }
         }
@@ -285,24 +296,6 @@ fn within_reach(value: &str) -> bool {
         start = position;
     }
     true
-}
-
-fn attribute(svg: &mut String, name: &str, value: &str) {
-    let _ = write!(svg, " {name}=\"");
-    escape(svg, value);
-    svg.push('"');
-}
-
-fn escape(svg: &mut String, text: &str) {
-    for character in text.chars() {
-        match character {
-            '&' => svg.push_str("&amp;"),
-            '<' => svg.push_str("&lt;"),
-            '>' => svg.push_str("&gt;"),
-            '"' => svg.push_str("&quot;"),
-            _ => svg.push(character),
-        }
-    }
 }
 
 fn short(name: &str) -> String {
