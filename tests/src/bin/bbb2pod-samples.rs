@@ -12,6 +12,9 @@ use support::samples::{Fault, Generation, Node, Recording, State};
 struct Arguments {
     /// The folder that stands for the node's root.
     node: PathBuf,
+    /// Only lay out the node.
+    #[arg(long)]
+    empty: bool,
     /// Generation of BigBlueButton: 0.9, 1.1, 2.0, 2.2, 2.4, 2.6, 3.0.
     #[arg(long, default_value = "2.4")]
     generation: Generation,
@@ -98,6 +101,9 @@ fn main() -> Result<()> {
         recording = recording.state(State::Unpublished);
     }
     let node = Node::create(&arguments.node, arguments.generation)?;
+    if arguments.empty {
+        return Ok(());
+    }
     let id = node.add(&recording)?;
     for fault in &arguments.faults {
         node.damage(&id, *fault)?;

@@ -1,0 +1,27 @@
+# make demo                          the whole product on a sample recording
+# make demo RECORDING=/path/to/...   the same on a real published/presentation/ID
+# make test                          every test
+# make lint                          formatting and lints
+#
+# Everything is built in the release profile: one build of the dependencies serves all.
+
+CARGO ?= cargo
+RECORDING ?=
+
+.PHONY: build demo test lint install
+
+build:
+	$(CARGO) build --release --workspace
+
+demo: install
+	CARGO="$(CARGO)" tests/demo.sh $(if $(RECORDING),"$(RECORDING)")
+
+test: install build
+	$(CARGO) test --release --workspace
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+install:
+	@tests/install.sh

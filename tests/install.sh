@@ -1,0 +1,48 @@
+#!/bin/sh
+# Installs from Debian what build, tests and demo need and the machine lacks. Says nothing when
+# nothing is missing, and then needs no network either.
+set -eu
+
+missing=""
+need_command() {
+    command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+need_file() {
+    [ -n "$(find /usr/share/fonts "$HOME/.fonts" /usr/local/share/fonts -name "$1" -print -quit 2>/dev/null)" ] ||
+        missing="$missing $2"
+}
+
+need_command cc build-essential
+need_command ffmpeg ffmpeg
+need_command ffprobe ffmpeg
+need_command ruby ruby
+need_command rsync rsync
+need_command curl curl
+need_command python3 python3
+need_file 'LiberationSans-Regular.ttf' fonts-liberation
+need_file 'DejaVuSans.ttf' fonts-dejavu-core
+need_file 'NotoColorEmoji.ttf' fonts-noto-color-emoji
+
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "Rust is missing: see https://rustup.rs" >&2
+    exit 2
+fi
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Missing:$missing (names of Debian packages); install them in your system's way." >&2
+    exit 2
+fi
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "Missing:$missing. As root: apt-get install$missing" >&2
+        exit 2
+    fi
+    as_root="sudo"
+fi
+echo "Installing from Debian:$missing"
+# Package lists may be old or absent; a mirror that is down for one of them need not matter.
+$as_root apt-get update -q >/dev/null || echo "apt-get update failed; trying with the lists that are here" >&2
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q --no-install-recommends $missing >/dev/null
