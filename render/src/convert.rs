@@ -45,6 +45,9 @@ pub struct Options {
     /// Where finished parts are kept until the film is whole; `None` for a hidden folder beside the
     /// film. It needs about as much room as the film.
     pub work_dir: Option<PathBuf>,
+    /// Parts are encoded in segments no longer than this: what a stopped conversion loses at most,
+    /// on each core.
+    pub longest_segment: Millis,
     /// How long a child process may be without progress before it is killed.
     pub patience: Duration,
     /// The programs.
@@ -66,6 +69,7 @@ impl Default for Options {
             range: None,
             threads: None,
             work_dir: None,
+            longest_segment: Millis(300_000),
             patience: Duration::from_secs(180),
             tools: Tools::default(),
         }
@@ -415,6 +419,7 @@ fn film<'a>(
             .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
             .unwrap_or(1)
             .max(1),
+        longest_segment: options.longest_segment,
         timeline: Arc::new(timeline),
     }
 }

@@ -13,6 +13,11 @@ use crate::time::Millis;
 /// The name of the sound's file in the folder of work.
 pub(crate) const NAME: &str = "sound.mp4";
 
+const SAMPLES_PER_SECOND: u64 = 48_000;
+/// ffmpeg's AAC begins with a frame that is not to be heard. A file written to a pipe cannot say
+/// so; when the parts are joined, the sound is moved by as much.
+pub(crate) const UNHEARD_SECONDS: f64 = 1024.0 / SAMPLES_PER_SECOND as f64;
+
 /// Where the sound comes from, and what becomes of it.
 #[derive(Clone, Debug)]
 pub(crate) enum Sound {
@@ -48,16 +53,21 @@ fn write(film: &Film<'_>, media: Option<&Media>, path: &Path) -> Result<(), Erro
     command.arg("-nostdin");
     match media {
         Some(media) => {
-            // Holes are filled with silence and the start is put in its place, so that sound and
-            // picture stay together; then silence to the end.
+            // With its own times kept, holes are filled with silence and the start is put in its
+            // place, so that sound and picture stay together; then silence to the end.
+            let first = from.0 * SAMPLES_PER_SECOND / 1000;
             command
-                .args(["-ss", &from.to_string()])
+                .args(["-copyts", "-ss", &from.to_string()])
                 .args(input(&media.path))
                 .args(["-map", "0:a:0", "-vn", "-sn", "-dn", "-af"])
-                .arg("aresample=48000:async=1:min_hard_comp=0.03:first_pts=0,apad");
+                .arg(format!(
+                    "aresample={SAMPLES_PER_SECOND}:async=1:min_hard_comp=0.03:first_pts={first},\
+                     asetpts=PTS-STARTPTS,apad"
+                ));
         }
         None => {
-            command.args(["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono"]);
+            let silence = format!("anullsrc=r={SAMPLES_PER_SECOND}:cl=mono");
+            command.args(["-f", "lavfi", "-i", &silence]);
         }
     }
     let channels = media

@@ -41,6 +41,7 @@ pub(crate) fn join(
     command
         .args(["-nostdin", "-y", "-f", "concat", "-safe", "1", "-i"])
         .arg(file(&work.path(PARTS)))
+        .args(["-itsoffset", &format!("-{:.6}", audio::UNHEARD_SECONDS)])
         .arg("-i")
         .arg(file(&work.path(audio::NAME)))
         .args(["-map", "0:v:0", "-map", "1:a:0", "-c", "copy"])

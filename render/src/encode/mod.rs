@@ -29,6 +29,7 @@ use crate::fonts::Fonts;
 use crate::geometry::{Rect, Rgb, Size};
 use crate::media::{Media, Tools};
 use crate::source::Source;
+use crate::time::Millis;
 use crate::timeline::Timeline;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -103,6 +104,7 @@ pub(crate) struct Film<'a> {
     pub(crate) sound: Sound,
     pub(crate) coding: Coding,
     pub(crate) threads: usize,
+    pub(crate) longest_segment: Millis,
 }
 
 impl Film<'_> {
@@ -147,6 +149,7 @@ pub(crate) fn run(
             film.webcams_step,
             film.share_step,
             film.threads,
+            film.longest_segment,
         )
     })?;
     let done = AtomicU64::new(0);
@@ -188,10 +191,10 @@ pub(crate) fn run(
             progress(Stage::Encoding, done.load(Ordering::Relaxed));
         });
     });
-    failed.into_result()?;
+    failed.into_result().map_err(|error| asked(error, stop))?;
 
     let running = AtomicUsize::new(1);
-    std::thread::scope(|scope| {
+    let joined = std::thread::scope(|scope| {
         let joining = scope.spawn(|| {
             let result = join::join(film, work, &segments, output);
             running.fetch_sub(1, Ordering::Release);
@@ -201,7 +204,17 @@ pub(crate) fn run(
             progress(Stage::Joining, film.end() - film.start());
         });
         joining.join().unwrap_or(Err(Error::Stopped))
-    })
+    });
+    joined.map_err(|error| asked(error, stop))
+}
+
+/// What fails because we were asked to stop is no failure.
+fn asked(error: Error, stop: &AtomicBool) -> Error {
+    if stop.load(Ordering::Relaxed) {
+        Error::Stopped
+    } else {
+        error
+    }
 }
 
 /// What is being done.

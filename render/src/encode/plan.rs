@@ -10,8 +10,6 @@ use crate::layout::{Layout, Placement, Stage, place};
 use crate::time::Millis;
 use crate::timeline::Timeline;
 
-/// How long a segment may be at most: what a killed conversion loses, per core.
-const LONGEST_SEGMENT: Millis = Millis(300_000);
 /// Below this, starting processes costs more than a second core gains.
 const SHORTEST_SEGMENT: Millis = Millis(8_000);
 
@@ -173,6 +171,7 @@ pub(crate) fn segments(
     webcams_step: u64,
     share_step: u64,
     workers: usize,
+    longest: Millis,
 ) -> Vec<Segment> {
     let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else {
         return Vec::new();
@@ -208,11 +207,11 @@ pub(crate) fn segments(
     let most = usize::try_from(length.0 / SHORTEST_SEGMENT.0)
         .unwrap_or(1)
         .max(1);
-    let least = usize::try_from(length.0.div_ceil(LONGEST_SEGMENT.0)).unwrap_or(1);
+    let least = usize::try_from(length.0.div_ceil(longest.0.max(1000))).unwrap_or(1);
     // Whole rounds of all workers, so that none waits for the last one's last segment.
     let wanted = least.div_ceil(workers).max(1) * workers;
     let share = total.div_ceil(wanted.min(most).max(least) as u64).max(1);
-    let longest = grid.tick(LONGEST_SEGMENT) / per_second;
+    let longest = (longest.0 / 1000).max(1);
 
     let mut segments = Vec::new();
     let (mut begun, mut sum) = (0, 0);
@@ -343,7 +342,7 @@ mod tests {
             };
             let stretches = stretches(&lecture(), arrangement, grid, 7, 7 + length);
             let changes: Vec<_> = changes.into_iter().filter(|&t| t >= 7 && t < 7 + length).collect();
-            let segments = segments(&stretches, &changes, grid, 2, 6, workers);
+            let segments = segments(&stretches, &changes, grid, 2, 6, workers, Millis(300_000));
             prop_assert_eq!(segments[0].start, 7);
             prop_assert_eq!(segments[segments.len() - 1].end, 7 + length);
             for pair in segments.windows(2) {
@@ -351,7 +350,7 @@ mod tests {
             }
             for segment in segments {
                 prop_assert!(segment.start < segment.end);
-                prop_assert!(segment.end - segment.start <= grid.tick(LONGEST_SEGMENT));
+                prop_assert!(segment.end - segment.start <= grid.tick(Millis(300_000)));
             }
         }
     }
