@@ -1,5 +1,7 @@
 //! Whole conversions of small recordings whose media ffmpeg makes on the spot.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
