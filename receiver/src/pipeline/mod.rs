@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -165,6 +166,30 @@ impl Shared {
     }
 }
 
+/// Makes a worker look for jobs at a steady pace.
+///
+/// Unlike apalis' own interval it never returns without having arranged to be woken: with that one
+/// a worker that had just finished a job slept until its next heartbeat.
+struct Pace(tokio::time::Interval);
+
+impl Pace {
+    fn new() -> Pace {
+        let mut interval = tokio::time::interval(POLL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        Pace(interval)
+    }
+}
+
+impl PollStrategy for Pace {
+    fn poll_drive(&mut self, cx: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        let mut answer = Poll::Pending;
+        while self.0.poll_tick(cx).is_ready() {
+            answer = Poll::Ready(Some(()));
+        }
+        answer
+    }
+}
+
 /// Releases what a job had claimed, however the job ends.
 struct Claim {
     shared: Arc<Shared>,
@@ -295,7 +320,7 @@ pub(crate) async fn run(
         ($name:literal, $queue:expr, $concurrency:expr, $job:expr) => {
             let mut stopped = shutdown.clone();
             let worker = WorkerBuilder::new($name)
-                .backend($queue.clone().poll_with_interval(POLL))
+                .backend($queue.clone().poll_with_strategy(Pace::new()))
                 .data(shared.clone())
                 .catch_panic()
                 .concurrency($concurrency)
