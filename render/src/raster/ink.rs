@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use resvg::tiny_skia::PixmapMut;
 use resvg::usvg;
+use serde_json::Value;
 
 use super::projection::Projection;
 use crate::fonts::Fonts;
 use crate::geometry::{Rect, Size};
 use crate::source::Source;
 use crate::timeline::{Board, Canvas, Place, Timeline};
+use crate::whiteboard::tldraw::{self, Dialect};
 use crate::whiteboard::{self, Skipped};
 
 /// How much SVG text is kept parsed, in bytes; parsed it takes about ten times as much memory.
@@ -43,6 +45,8 @@ impl Item {
 pub(super) struct Ink {
     tree: usvg::Tree,
     length: usize,
+    /// Whether it looks otherwise at another zoom.
+    zoomed: bool,
 }
 
 /// Where shapes come from.
@@ -54,6 +58,8 @@ pub(super) struct Inks {
     kept: HashMap<Item, Option<Arc<Ink>>>,
     order: VecDeque<Item>,
     length: usize,
+    /// Pixels per unit in a player of the size tldraw's fixed lines are meant for.
+    zoom: f64,
 }
 
 impl Inks {
@@ -75,6 +81,30 @@ impl Inks {
             kept: HashMap::new(),
             order: VecDeque::new(),
             length: 0,
+            zoom: 1.0,
+        }
+    }
+
+    /// The scale at which shapes are painted from now on.
+    pub(super) fn zoom_to(&mut self, projection: &Projection, size: Size) {
+        let enlarged = (f64::from(size.width) / 1280.0).min(f64::from(size.height) / 720.0);
+        let zoom = projection.scale / enlarged;
+        if (zoom - self.zoom).abs() > 1e-9 {
+            self.zoom = zoom;
+            let kept = &mut self.kept;
+            let length = &mut self.length;
+            self.order.retain(|item| {
+                let outdated = kept
+                    .get(item)
+                    .and_then(Option::as_ref)
+                    .filter(|ink| ink.zoomed);
+                if let Some(ink) = outdated {
+                    *length -= ink.length;
+                    kept.remove(item);
+                    return false;
+                }
+                true
+            });
         }
     }
 
@@ -112,10 +142,25 @@ impl Inks {
                 .and_then(|c| c.versions().get(n as usize))
                 .map(|v| v.place)
         };
-        let text = self.text(place(item.version).ok_or_else(|| Skipped::because("lost"))?)?;
-        let fragment = match self.timeline.board {
-            Board::Svg => whiteboard::svg::fragment(&text, &self.fonts)?,
-            Board::Tldraw { .. } => return Err(Skipped::because("tldraw")),
+        let lost = || Skipped::because("lost");
+        let text = |n: u32| self.text(place(n).ok_or_else(lost)?);
+        let (fragment, zoomed) = match self.timeline.board {
+            Board::Svg => (
+                whiteboard::svg::fragment(&text(item.version)?, &self.fonts)?,
+                false,
+            ),
+            Board::Tldraw { second, .. } => {
+                let dialect = if second { Dialect::V2 } else { Dialect::V1 };
+                let shape = |n: u32| -> Result<Value, Skipped> {
+                    serde_json::from_str(&text(n)?)
+                        .map_err(|error| Skipped::because(format!("not readable: {error}")))
+                };
+                let own = shape(item.version)?;
+                let tied: Vec<Value> = item.tied.iter().flat_map(|&n| shape(n)).collect();
+                let tied: Vec<&Value> = tied.iter().collect();
+                let fragment = tldraw::fragment(&own, &tied, dialect, self.zoom, &self.fonts)?;
+                (fragment, tldraw::keeps_size(&own))
+            }
         };
         let svg = format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="10000" height="10000">{}</svg>"#,
@@ -126,6 +171,7 @@ impl Inks {
         Ok(Ink {
             tree,
             length: svg.len(),
+            zoomed,
         })
     }
 

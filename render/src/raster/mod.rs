@@ -187,6 +187,9 @@ impl Painter {
             .unwrap_or_default();
         instants.sort_unstable();
         instants.dedup();
+        if let Some(projection) = &projection {
+            self.inks.zoom_to(projection, self.size);
+        }
         let quiet = (Millis::ZERO, Millis::ZERO);
         self.ground = Some(Ground {
             key,

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use crate::fonts::{Fonts, Substitute, Wanted};
 
 pub mod svg;
+pub mod tldraw;
 
 /// One version of a shape, ready to be drawn.
 #[derive(Clone, Debug, PartialEq)]
