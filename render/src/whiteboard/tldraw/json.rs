@@ -43,23 +43,6 @@ pub(super) fn xy(value: Option<&Value>) -> Option<V> {
     Some(v(number(object.get("x")?)?, number(object.get("y")?)?))
 }
 
-/// Nothing but what may stand in XML; what may not becomes a space.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\t' | '\n' | '\r' => escaped.push(' '),
-            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => escaped.push(' '),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +57,5 @@ mod tests {
         assert_eq!(pair(Some(&json!([1]))), None);
         assert!(number_or(&json!({"w": "x"}), "w", 1.0).is_err());
         assert_eq!(number_or(&json!({}), "w", 1.0).unwrap(), 1.0);
-        assert_eq!(escaped("a<\u{1}&"), "a&lt; &amp;");
     }
 }

@@ -4,8 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::Skipped;
-use super::json::escaped;
+use super::super::{Skipped, set};
 use crate::fonts::{Fonts, Wanted};
 
 /// How many characters of one text are drawn.
@@ -239,13 +238,16 @@ impl Type<'_> {
                     #[allow(clippy::cast_precision_loss)]
                     let _ = write!(svg, r#" word-spacing="{:.4}""#, rest / gaps as f64);
                 }
-                let _ = write!(svg, ">{}</text>", escaped(&line.text));
+                svg.push('>');
+                set(svg, &line.text, self.wanted(), self.fonts);
+                svg.push_str("</text>");
             }
             y += self.line_height;
         }
     }
 
-    fn wanted(&self) -> Wanted<'static> {
+    /// As [`Fonts`] is asked for it.
+    pub(super) fn wanted(&self) -> Wanted<'static> {
         Wanted {
             families: self.face.families,
             weight: self.face.weight,

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::super::super::Skipped;
-use super::super::json::{escaped, number_or, text};
+use super::super::super::{Skipped, set};
+use super::super::json::{number_or, text};
 use super::super::shadow;
 use super::super::text::{Align, Face, Place, Type};
 use super::super::vector::v;
@@ -186,11 +186,9 @@ fn tick_name(svg: &mut String, name: &str, (x, middle): (f64, f64), letters: &Ty
     let mut y =
         middle - (lines.len().saturating_sub(1)) as f64 / 2.0 * letters.size + letters.size * 0.355;
     for line in lines {
-        let _ = write!(
-            svg,
-            r#"<text x="{x:.3}" y="{y:.3}" text-anchor="end">{}</text>"#,
-            escaped(&line)
-        );
+        let _ = write!(svg, r#"<text x="{x:.3}" y="{y:.3}" text-anchor="end">"#);
+        set(svg, &line, letters.wanted(), letters.fonts);
+        svg.push_str("</text>");
         y += letters.size;
     }
 }
