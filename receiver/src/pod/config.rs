@@ -1,8 +1,11 @@
 //! The `destination` section of the settings.
 
+use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
 use super::PodError;
@@ -13,6 +16,8 @@ use super::directory::name::{NAME_MIN, PATH_MAX};
 pub(crate) enum DestinationConfig {
     /// `kind: directory`
     Directory(DirectoryConfig),
+    /// `kind: upload`
+    Upload(UploadConfig),
 }
 
 /// The claim directory of a Pod recorder.
@@ -37,6 +42,68 @@ pub(crate) struct DirectoryConfig {
     pub(crate) on_republish: Republish,
 }
 
+/// Pod's REST API.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadConfig {
+    /// The site's address.
+    pub(crate) url: String,
+    /// File with the API token of a staff user, and nothing else.
+    pub(crate) token_file: PathBuf,
+    /// Type of the videos: its title or its id.
+    #[serde(rename = "type")]
+    pub(crate) video_type: Chosen,
+    /// Site of the videos: its id, name or domain. Not needed when Pod has only one.
+    #[serde(default)]
+    pub(crate) site: Option<Chosen>,
+    /// Username of who owns what has no known owner.
+    pub(crate) default_owner: String,
+    /// The site's LANGUAGE_CODE. It decides which translation of a title is written and searched.
+    #[serde(default = "french")]
+    pub(crate) accept_language: String,
+    /// Time zone of the day of the recording (`Europe/Paris`); this machine's when not given.
+    #[serde(default)]
+    pub(crate) timezone: Option<String>,
+    /// Whether Pod starts encoding at once; else somebody has to in Pod.
+    #[serde(default = "yes")]
+    pub(crate) launch_encoding: bool,
+    /// What a republished recording does to the video that is there already.
+    #[serde(default)]
+    pub(crate) on_republish: Republish,
+    /// How long connecting may take.
+    #[serde(default = "seconds::<10>", deserialize_with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// How long Pod may take to answer a question.
+    #[serde(default = "seconds::<120>", deserialize_with = "duration")]
+    pub(crate) timeout: Duration,
+    /// How long an upload may take.
+    #[serde(default = "seconds::<7200>", deserialize_with = "duration")]
+    pub(crate) write_timeout: Duration,
+    /// How long after a lost connection Pod may still be making the video out of what it has
+    /// received; until then it is not sent again.
+    #[serde(default = "seconds::<30>", deserialize_with = "duration")]
+    pub(crate) settle_time: Duration,
+}
+
+/// Something in Pod, chosen by its id or by its title.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Chosen {
+    /// By id.
+    Id(u64),
+    /// By title.
+    Title(String),
+}
+
+impl std::fmt::Display for Chosen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Chosen::Id(id) => write!(f, "{id}"),
+            Chosen::Title(title) => write!(f, "\"{title}\""),
+        }
+    }
+}
+
 /// What happens when a recording that Pod has already comes again with other content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,6 +123,7 @@ impl DestinationConfig {
     pub(crate) fn validate(&self) -> Result<(), (&'static str, String)> {
         match self {
             DestinationConfig::Directory(config) => config.validate(),
+            DestinationConfig::Upload(config) => config.validate(),
         }
     }
 }
@@ -102,11 +170,91 @@ impl DirectoryConfig {
                 ),
             );
         }
-        match timezone(self.timezone.as_deref()) {
-            Err(PodError::Settings { key, why }) => problem(key, why),
-            _ => Ok(()),
-        }
+        key_and_why(timezone(self.timezone.as_deref()))
     }
+}
+
+impl UploadConfig {
+    /// The site's address with a slash at its end.
+    pub(super) fn base_url(&self) -> Result<Url, PodError> {
+        let wrong = |why: String| PodError::Settings { key: "url", why };
+        let mut url = Url::parse(&self.url)
+            .map_err(|e| wrong(format!("{e}; write it like https://pod.univ.example")))?;
+        let plain = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !plain {
+            return Err(wrong("must be like https://pod.univ.example".into()));
+        }
+        let path = url.path().trim_end_matches('/');
+        if path.ends_with("/rest") {
+            return Err(wrong("leave out /rest, bbb2pod adds it".into()));
+        }
+        url.set_path(&format!("{path}/"));
+        Ok(url)
+    }
+
+    /// The token in the token file.
+    pub(super) fn token(&self) -> Result<String, PodError> {
+        let wrong = |why: String| PodError::Settings {
+            key: "token_file",
+            why: format!("{}: {why}", self.token_file.display()),
+        };
+        let text = fs::read_to_string(&self.token_file).map_err(|e| wrong(e.to_string()))?;
+        let token = text.trim();
+        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(wrong("must hold the token and nothing else".into()));
+        }
+        Ok(token.to_owned())
+    }
+
+    fn validate(&self) -> Result<(), (&'static str, String)> {
+        key_and_why(self.base_url())?;
+        if self.default_owner.is_empty() {
+            return problem("default_owner", "must be a username in Pod");
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if self.accept_language.is_empty() || !self.accept_language.chars().all(plain) {
+            return problem("accept_language", "must be one language, like fr or en");
+        }
+        for (key, title) in [
+            ("type", Some(&self.video_type)),
+            ("site", self.site.as_ref()),
+        ] {
+            if title == Some(&Chosen::Title(String::new())) {
+                return problem(key, "must be a title or an id");
+            }
+        }
+        key_and_why(timezone(self.timezone.as_deref()))
+    }
+}
+
+fn key_and_why<T>(outcome: Result<T, PodError>) -> Result<(), (&'static str, String)> {
+    match outcome {
+        Err(PodError::Settings { key, why }) => problem(key, why),
+        _ => Ok(()),
+    }
+}
+
+fn french() -> String {
+    "fr".into()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn seconds<const N: u64>() -> Duration {
+    Duration::from_secs(N)
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text)
+        .map_err(|e| serde::de::Error::custom(format!("\"{text}\": {e}; write 90s, 12h or 7d")))
 }
 
 /// The time zone of that name, or this machine's.
@@ -133,8 +281,9 @@ impl<'de> Deserialize<'de> for DestinationConfig {
             .ok_or_else(|| D::Error::missing_field("kind"))?;
         match kind.as_str() {
             Some("directory") => inner(keys).map(DestinationConfig::Directory),
+            Some("upload") => inner(keys).map(DestinationConfig::Upload),
             _ => Err(D::Error::custom(format!(
-                "kind: {kind} is not a kind of destination; write directory"
+                "kind: {kind} is not a kind of destination; write directory or upload"
             ))),
         }
     }
@@ -151,4 +300,84 @@ fn inner<T: serde::de::DeserializeOwned, E: serde::de::Error>(
             E::custom(format!("{path}: {}", e.into_inner()))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(yaml: &str) -> Result<DestinationConfig, String> {
+        let config: DestinationConfig = serde_yaml::from_str(yaml).map_err(|e| e.to_string())?;
+        match config.validate() {
+            Ok(()) => Ok(config),
+            Err((key, why)) => Err(format!("{key}: {why}")),
+        }
+    }
+
+    const UPLOAD: &str = "kind: upload\nurl: https://pod.univ.example\n\
+                          token_file: /etc/bbb2pod/pod-token\ntype: Cours\ndefault_owner: admin\n";
+
+    #[test]
+    fn few_keys_are_needed() {
+        let Ok(DestinationConfig::Upload(config)) = read(UPLOAD) else {
+            panic!("{:?}", read(UPLOAD))
+        };
+        assert_eq!(config.video_type, Chosen::Title("Cours".into()));
+        assert!(config.launch_encoding);
+        assert_eq!(
+            config.base_url().unwrap().as_str(),
+            "https://pod.univ.example/"
+        );
+        read("{kind: directory, directory: /srv/pod/ftp/bbbclaim}").unwrap();
+    }
+
+    #[test]
+    fn addresses_below_a_path_keep_it() {
+        let yaml = UPLOAD.replace("pod.univ.example", "univ.example/pod/");
+        let Ok(DestinationConfig::Upload(config)) = read(&yaml) else {
+            panic!("{:?}", read(&yaml))
+        };
+        assert_eq!(
+            config.base_url().unwrap().as_str(),
+            "https://univ.example/pod/"
+        );
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let long = format!("{{kind: directory, directory: /srv/{}}}", "x".repeat(60));
+        let add = |line: &str| format!("{UPLOAD}{line}\n");
+        for (yaml, words) in [
+            ("directory: /srv", "kind"),
+            ("kind: pigeon", "kind: \"pigeon\""),
+            (
+                "{kind: directory, directory: srv}",
+                "directory: must be an absolute path",
+            ),
+            (
+                "{kind: directory, directory: /srv, prefx: x}",
+                "unknown field `prefx`",
+            ),
+            (long.as_str(), "give that as pod_directory"),
+            (&add("timezone: Mars/Base"), "timezone: "),
+            (&add("write_timeout: soon"), "write_timeout: \"soon\""),
+            (&add("launch_encoding: 3"), "launch_encoding: invalid type"),
+            (
+                &add("on_republish: double"),
+                "on_republish: unknown variant",
+            ),
+            (&add("accept_language: 'fr, en'"), "accept_language: "),
+            (&add("site: ''"), "site: must be"),
+            (&UPLOAD.replace("https", "ftp"), "url: "),
+            (
+                &UPLOAD.replace("example", "example/rest/"),
+                "url: leave out /rest",
+            ),
+            (&UPLOAD.replace("//", "//user:password@"), "url: "),
+            (&UPLOAD.replace("default_owner: admin", ""), "default_owner"),
+        ] {
+            let said = read(yaml).unwrap_err();
+            assert!(said.contains(words), "{yaml}: {said}");
+        }
+    }
 }

@@ -53,6 +53,99 @@ pub(crate) enum PodError {
         /// What differs.
         why: String,
     },
+    /// Pod gave no answer: not reachable, connection lost, or too slow. What was asked for may have
+    /// been done.
+    #[error("{doing}: {url} cannot be reached: {why}")]
+    Unreachable {
+        /// What was being done.
+        doing: &'static str,
+        /// The address.
+        url: String,
+        /// What the network said.
+        why: String,
+        /// How long to wait at least.
+        wait: Option<Duration>,
+    },
+    /// Pod, or a proxy before it, failed. What was asked for may have been done.
+    #[error("{doing}: {url} answered {status}: {said}")]
+    Faulty {
+        /// What was being done.
+        doing: &'static str,
+        /// The address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the answer said.
+        said: String,
+        /// How long to wait at least.
+        wait: Option<Duration>,
+    },
+    /// Pod refused what was asked for; nothing was done.
+    #[error("{doing}: {url} answered {status}: {said}{}", advice_on(*status))]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// The address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What the answer said.
+        said: String,
+    },
+    /// Pod does not accept the token.
+    #[error(
+        "{doing}: {url} does not accept the token (401: {said}); an administrator makes one for a \
+         staff user at /admin/authtoken/ in Pod, put it into destination.token_file"
+    )]
+    Unauthorised {
+        /// What was being done.
+        doing: &'static str,
+        /// The address.
+        url: String,
+        /// What the answer said.
+        said: String,
+    },
+    /// Pod answered something that no supported version answers.
+    #[error("{doing}: {url}: {why}")]
+    Odd {
+        /// What was being done.
+        doing: &'static str,
+        /// The address.
+        url: String,
+        /// What was expected and what came.
+        why: String,
+    },
+    /// This Pod is not one that bbb2pod knows.
+    #[error("{url} is Esup-Pod {version}; {why}")]
+    Unsupported {
+        /// The address.
+        url: String,
+        /// The version it tells.
+        version: String,
+        /// Why that does not do.
+        why: &'static str,
+    },
+    /// The owner is not to be found in Pod.
+    #[error(
+        "Pod has {found} with the username \"{username}\"{near}; let the owner log in to Pod once, \
+         or give another owner, then retry"
+    )]
+    Owner {
+        /// The username looked for.
+        username: String,
+        /// How many users have exactly this name, in words.
+        found: &'static str,
+        /// Names that Pod takes for the same, in words.
+        near: String,
+    },
+    /// Pod has not finished something that has to be finished first.
+    #[error("{what}; it is tried again by itself")]
+    Busy {
+        /// What it is doing.
+        what: String,
+        /// How long to wait at least.
+        wait: Duration,
+    },
     /// What has been begun could not be remembered, so nothing was begun.
     #[error("the ledger did not keep the progress of the registration: {0:#}")]
     Journal(anyhow::Error),
@@ -63,11 +156,56 @@ impl PodError {
     #[must_use]
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            PodError::Settings { .. } => Retry::StopAll,
-            PodError::File { .. } | PodError::ClaimDirectory { .. } | PodError::Journal(_) => {
-                Retry::Later(None)
+            PodError::Settings { .. }
+            | PodError::Unauthorised { .. }
+            | PodError::Unsupported { .. } => Retry::StopAll,
+            PodError::File { .. }
+            | PodError::ClaimDirectory { .. }
+            | PodError::Journal(_)
+            | PodError::Odd { .. } => Retry::Later(None),
+            PodError::Unreachable { wait, .. } | PodError::Faulty { wait, .. } => {
+                Retry::Later(*wait)
             }
-            PodError::Media { .. } => Retry::Never,
+            PodError::Busy { wait, .. } => Retry::Later(Some(*wait)),
+            PodError::Media { .. } | PodError::Refused { .. } | PodError::Owner { .. } => {
+                Retry::Never
+            }
+        }
+    }
+
+    /// Whether Pod may have done what was asked for although it failed.
+    #[must_use]
+    pub(super) fn outcome_is_unknown(&self) -> bool {
+        matches!(
+            self,
+            PodError::Unreachable { .. } | PodError::Faulty { .. } | PodError::Odd { .. }
+        )
+    }
+
+    /// The same, but not to be tried again before this long.
+    pub(super) fn not_before(mut self, least: Duration) -> PodError {
+        if let PodError::Unreachable { wait, .. } | PodError::Faulty { wait, .. } = &mut self {
+            *wait = Some(wait.unwrap_or_default().max(least));
+        }
+        self
+    }
+
+    /// The same, but not to be tried again at all: Pod failed twice and did nothing.
+    pub(super) fn for_good(self) -> PodError {
+        match self {
+            PodError::Faulty {
+                doing,
+                url,
+                status,
+                said,
+                ..
+            } => PodError::Refused {
+                doing,
+                url,
+                status,
+                said: format!("{said} (twice, and nothing was made)"),
+            },
+            other => other,
         }
     }
 
@@ -94,6 +232,14 @@ fn advice_for(error: &io::Error) -> &'static str {
             "; let the user that bbb2pod-receiver runs as write there"
         }
         io::ErrorKind::ReadOnlyFilesystem => "; mount it writable",
+        _ => "",
+    }
+}
+
+fn advice_on(status: u16) -> &'static str {
+    match status {
+        403 => "; the token's user must be staff (is_staff) in Pod",
+        413 => "; raise client_max_body_size in the web server before Pod",
         _ => "",
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::future::{Future, poll_fn};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Mutex;
+use std::task::Poll;
 
 use futures::future::BoxFuture;
 use recording::Digest;
@@ -71,4 +74,19 @@ impl Journal for Memory {
             Ok(())
         })
     }
+}
+
+/// Polls a future to its end, or drops it at the `point`-th time that it waits.
+pub(super) async fn abort_at<F: Future>(future: F, point: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut waits = 0;
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if waits == point => Poll::Ready(None),
+        Poll::Pending => {
+            waits += 1;
+            Poll::Pending
+        }
+    })
+    .await
 }

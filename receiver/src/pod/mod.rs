@@ -10,6 +10,7 @@ mod directory;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -188,5 +189,6 @@ pub(crate) trait Destination: Send + Sync {
 pub(crate) fn destination(config: &DestinationConfig) -> Result<Box<dyn Destination>, PodError> {
     match config {
         DestinationConfig::Directory(config) => Ok(Box::new(directory::Directory::new(config)?)),
+        DestinationConfig::Upload(config) => Ok(Box::new(upload::Upload::new(config)?)),
     }
 }

@@ -1,17 +1,12 @@
 //! Deliveries into real directories, aborted at every point where they wait.
 
 use std::fs;
-use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 
 use tempfile::TempDir;
 
 use super::*;
-use crate::pod::fixtures::{Memory, lecture};
+use crate::pod::fixtures::{Memory, abort_at, lecture};
 
 struct Room {
     files: TempDir,
@@ -189,33 +184,6 @@ async fn a_journal_that_does_not_keep_stops_everything() {
         .unwrap_err();
     assert!(matches!(error, PodError::Journal(_)), "{error}");
     assert!(!room.listing().contains(&NAME.to_owned()));
-}
-
-struct Wakes(AtomicUsize, Waker);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        self.1.wake_by_ref();
-    }
-}
-
-/// Polls a future to its end, or drops it at the `aborted`-th point where it waits.
-async fn abort_at<F: Future>(future: F, aborted: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut waits = 0;
-    std::future::poll_fn(|cx: &mut Context<'_>| {
-        let waker = Arc::new(Wakes(AtomicUsize::new(0), cx.waker().clone())).into();
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if waits == aborted => Poll::Ready(None),
-            Poll::Pending => {
-                waits += 1;
-                Poll::Pending
-            }
-        }
-    })
-    .await
 }
 
 /// Aborts at every waiting point, with Pod taking the file at once or not before the end.

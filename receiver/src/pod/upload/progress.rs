@@ -1,0 +1,70 @@
+//! What the journal keeps of an upload: always the step that is about to be tried, never one that
+//! might not have happened.
+
+use jiff::Timestamp;
+use recording::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::pod::{Journal, PodError};
+
+/// Where a recording's video is to be found in Pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Key {
+    /// Username of its owner when it was uploaded.
+    pub(super) owner: String,
+    /// Its `date_added`.
+    pub(super) date_added: Timestamp,
+}
+
+/// How far the registration of a recording has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// What is tried next or has been tried without an answer.
+    pub(super) step: Step,
+    /// Where the video is.
+    pub(super) key: Key,
+    /// The media that Pod has, or gets in this step.
+    pub(super) media: Digest,
+    /// Its id, once Pod has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) video: Option<u64>,
+    /// Its slug when Pod told it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) slug: Option<String>,
+}
+
+/// The steps of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Step {
+    /// The media is being sent.
+    Uploading,
+    /// Pod has the media; everything else is to be done.
+    Uploaded,
+    /// New media is being sent in the place of the old.
+    Replacing,
+    /// New media is there, and has to be encoded although old media had been.
+    Replaced,
+    /// The encoding is being launched; these are the files of an encoding before.
+    Launching(Vec<u64>),
+    /// All is done.
+    Done,
+}
+
+impl Progress {
+    /// What was saved last.
+    pub(super) async fn load(journal: &dyn Journal) -> Result<Option<Progress>, PodError> {
+        let saved = journal.load().await.map_err(PodError::Journal)?;
+        saved
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|e| PodError::Journal(e.into()))
+    }
+
+    /// Takes a step and commits it.
+    pub(super) async fn save(&mut self, step: Step, journal: &dyn Journal) -> Result<(), PodError> {
+        self.step = step;
+        let value = serde_json::to_value(&*self).map_err(|e| PodError::Journal(e.into()))?;
+        journal.save(&value).await.map_err(PodError::Journal)
+    }
+}

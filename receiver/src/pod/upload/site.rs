@@ -1,0 +1,308 @@
+//! What has to be known of a Pod before anything is written to it.
+
+use jiff::Timestamp;
+use recording::Digest;
+use serde_json::Value;
+
+use super::api::Api;
+use crate::pod::config::{Chosen, UploadConfig};
+use crate::pod::{Finding, PodError, Severity};
+
+const TYPES: &str = "rest/types/";
+const SITES: &str = "rest/sites/";
+const USERS: &str = "rest/users/";
+
+/// The first major version with another API.
+const FIRST_UNKNOWN: u32 = 5;
+
+/// A Pod that has been looked at, with the things that the settings name.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    /// What `/info_pod.json` tells; a hint, as releases were tagged before it was raised.
+    pub(super) version: String,
+    /// Whether lists can be filtered. Before 3.8.2 Pod ignores filters and answers with everything.
+    pub(super) filters: bool,
+    /// Link of the videos' type.
+    pub(super) video_type: String,
+    /// Link of the videos' site.
+    pub(super) site: String,
+    /// Link of who owns what has no known owner.
+    pub(super) default_owner: String,
+}
+
+impl Site {
+    /// Asks for the version, tries the filters, and finds what the settings name.
+    pub(super) async fn look(api: &Api, config: &UploadConfig) -> Result<Site, PodError> {
+        Site::ask(api, config).await.map_err(|error| match error {
+            PodError::Refused {
+                url,
+                status: 403,
+                said,
+                ..
+            } => PodError::Settings {
+                key: "token_file",
+                why: format!(
+                    "{url} answered 403: {said}; the token's user must be staff (is_staff) in Pod"
+                ),
+            },
+            PodError::Refused {
+                url, status, said, ..
+            } => PodError::Settings {
+                key: "url",
+                why: format!("{url} answered {status}: {said}; is this the address of a Pod?"),
+            },
+            other => other,
+        })
+    }
+
+    async fn ask(api: &Api, config: &UploadConfig) -> Result<Site, PodError> {
+        let version = version(api).await?;
+        let filters = filters_work(api).await?;
+        let video_type = chosen(api, "type", TYPES, Some(&config.video_type)).await?;
+        let site = chosen(api, "site", SITES, config.site.as_ref()).await?;
+        let owner = user(api, &config.default_owner).await;
+        let default_owner = owner.map_err(|error| match error {
+            PodError::Owner { .. } => PodError::Settings {
+                key: "default_owner",
+                why: error.to_string(),
+            },
+            other => other,
+        })?;
+        Ok(Site {
+            version,
+            filters,
+            video_type,
+            site,
+            default_owner,
+        })
+    }
+}
+
+impl Site {
+    /// What an administrator should know of this Pod.
+    pub(super) async fn findings(&self, api: &Api) -> Vec<Finding> {
+        let mut findings = vec![Finding::fine(format!(
+            "{} is Esup-Pod {}; the token, the type, the site and the default owner are right",
+            api.base(),
+            self.version
+        ))];
+        if !self.filters {
+            findings.push(Finding::warning(
+                "this Pod ignores filters, so whole lists are read to find one user or video",
+                "update Pod to 3.8.2 or later before moving many recordings",
+            ));
+        }
+        findings.push(choices(api).await);
+        findings.push(lists(api).await);
+        findings.push(Finding {
+            severity: Severity::Fine,
+            what: "Pod does not tell whether it mails at each encoding and deletes old videos"
+                .into(),
+            advice: Some(
+                "before moving many recordings set EMAIL_ON_ENCODING_COMPLETION=False in Pod, and \
+                 know that with USE_OBSOLESCENCE videos go after their time, which cannot be set \
+                 from here"
+                    .into(),
+            ),
+        });
+        findings
+    }
+}
+
+/// Which licences and languages the site knows.
+async fn choices(api: &Api) -> Finding {
+    match api
+        .options("asking for licences and languages", "rest/videos/")
+        .await
+    {
+        Ok(options) => {
+            let fields = &options["actions"]["POST"];
+            let values = |field: &str| {
+                let choices = fields[field]["choices"].as_array();
+                let values = choices
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|c| c["value"].as_str());
+                values.map(str::to_owned).collect::<Vec<_>>()
+            };
+            Finding::fine(format!(
+                "licences: {}; {} languages",
+                values("licence").join(" "),
+                values("main_lang").len()
+            ))
+        }
+        Err(error) => error.into(),
+    }
+}
+
+/// Whether the plain list of videos can be read, which is not used here but by other tools.
+async fn lists(api: &Api) -> Finding {
+    match api
+        .get(
+            "reading the list of videos",
+            "rest/videos/",
+            &[("page", "1")],
+        )
+        .await
+    {
+        Ok(_) => Finding::fine("the list of videos can be read"),
+        Err(PodError::Faulty { status: 500, .. }) => Finding::warning(
+            "the list of videos answers 500, as Pod 4 does when a video has a tag",
+            "nothing for bbb2pod, which reads user_videos only; other tools may fail",
+        ),
+        Err(error) => error.into(),
+    }
+}
+
+/// The version, unless it is one that is known not to work.
+async fn version(api: &Api) -> Result<String, PodError> {
+    const DOING: &str = "asking for Pod's version";
+    const INFO: &str = "info_pod.json";
+    let info = api.get_openly(DOING, INFO).await?;
+    let Some(version) = info["VERSION"].as_str() else {
+        return Err(api.odd(DOING, INFO, "a VERSION", &info));
+    };
+    if major(version).is_some_and(|major| major >= FIRST_UNKNOWN) {
+        return Err(PodError::Unsupported {
+            url: api.base().to_string(),
+            version: version.to_owned(),
+            why: "from version 5 on its API is another one (/api/, other tokens, no owner and no \
+                  date of one's choice), which this bbb2pod does not speak; use kind: directory or \
+                  a newer bbb2pod",
+        });
+    }
+    Ok(version.to_owned())
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.trim().parse().ok()
+}
+
+/// Whether Pod applies filters or silently answers with everything: nobody has a random name.
+async fn filters_work(api: &Api) -> Result<bool, PodError> {
+    let seed = format!("{}{}", Timestamp::now(), std::process::id());
+    let nobody = format!("bbb2pod-{}", &Digest::of(seed.as_bytes()).to_string()[..20]);
+    let query = [("username", nobody.as_str())];
+    let found = api
+        .find("trying Pod's filters", USERS, &query, |_| Some(()))
+        .await?;
+    Ok(found.is_none())
+}
+
+/// The link of the type or site that the settings choose; the only one when they choose none.
+async fn chosen(
+    api: &Api,
+    key: &'static str,
+    path: &'static str,
+    wanted: Option<&Chosen>,
+) -> Result<String, PodError> {
+    let mut found = Vec::new();
+    let mut names = Vec::new();
+    api.find("reading what Pod offers", path, &[], |item| {
+        let id = id(item)?;
+        let texts: Vec<&str> = ["title", "name", "domain"]
+            .iter()
+            .filter_map(|field| item[field].as_str())
+            .collect();
+        let is_wanted = match wanted {
+            None => true,
+            Some(Chosen::Id(wanted)) => *wanted == id,
+            Some(Chosen::Title(wanted)) => texts.contains(&wanted.as_str()),
+        };
+        if is_wanted {
+            found.push(id);
+        }
+        names.push(format!("\"{}\" ({id})", texts.first().unwrap_or(&"")));
+        None::<()>
+    })
+    .await?;
+    if let [id] = found[..] {
+        return Ok(format!("/{path}{id}/"));
+    }
+    let names = names.join(", ");
+    let why = match wanted {
+        Some(wanted) => format!("Pod has {} of {wanted}; it has {names}", found.len()),
+        None => format!("Pod has several, choose one of {names}"),
+    };
+    Err(PodError::Settings { key, why })
+}
+
+/// The link of the user with exactly this name.
+///
+/// Some databases compare without case and accents, and old versions of Pod do not compare at all,
+/// so what Pod returns is compared here again.
+pub(super) async fn user(api: &Api, username: &str) -> Result<String, PodError> {
+    let mut found = Vec::new();
+    let mut near = Vec::new();
+    let query = [("username", username)];
+    api.find("looking for the owner", USERS, &query, |item| {
+        let name = item["username"].as_str()?;
+        if name == username {
+            found.extend(id(item));
+        } else if name.to_lowercase() == username.to_lowercase() {
+            near.push(format!("\"{name}\""));
+        }
+        None::<()>
+    })
+    .await?;
+    if let [id] = found[..] {
+        return Ok(format!("/{USERS}{id}/"));
+    }
+    Err(PodError::Owner {
+        username: username.to_owned(),
+        found: if found.is_empty() {
+            "no user"
+        } else {
+            "several users"
+        },
+        near: if near.is_empty() {
+            String::new()
+        } else {
+            format!(" (but {})", near.join(", "))
+        },
+    })
+}
+
+/// An element's id; sites have it only in their link.
+fn id(item: &Value) -> Option<u64> {
+    let link = || {
+        item["url"]
+            .as_str()?
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next()?
+            .parse()
+            .ok()
+    };
+    item["id"].as_u64().or_else(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart_by_their_first_number() {
+        for (version, known) in [
+            ("4.1.0", true),
+            ("3.7.0", true),
+            ("5.0.0-beta", false),
+            ("12", false),
+        ] {
+            assert_eq!(major(version).unwrap() < FIRST_UNKNOWN, known, "{version}");
+        }
+        assert_eq!(major("main"), None);
+    }
+
+    #[test]
+    fn ids_are_read_from_links_too() {
+        assert_eq!(
+            id(&json!({"id": 3, "url": "http://pod/rest/types/4/"})),
+            Some(3)
+        );
+        assert_eq!(id(&json!({"url": "http://pod/rest/sites/1/"})), Some(1));
+        assert_eq!(id(&json!({"url": "http://pod/rest/sites/"})), None);
+    }
+}
