@@ -37,6 +37,20 @@ enum View {
 }
 
 impl View {
+    /// What the browsable page calls it.
+    fn name(self) -> &'static str {
+        match self {
+            View::List(resource) | View::Detail(resource, _) | View::EncodedFiles(resource) => {
+                resource.view
+            }
+            View::UserVideos => "User Videos",
+            View::Root => "Api Root",
+            View::Launch => "Launch Encode View",
+            View::GroupUsers => "Accessgroups Set Users By Name",
+            View::DublinCore => "Dublin Core",
+        }
+    }
+
     fn allow(self) -> &'static str {
         match self {
             View::List(_) => LIST,
@@ -270,7 +284,7 @@ fn rest(world: &mut World, ask: &Ask, view: View, input: Input) -> Result<Outcom
         .replace('<', "&lt;");
     let mut page = Answer::html(
         answer.status,
-        "Django REST framework",
+        &format!("{} – Django REST framework", view.name()),
         &format!("<pre>{text}</pre>"),
     );
     page.headers.push((

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::StandInPod;
 use super::encoding;
 use super::recorder;
+use super::settings::Settings;
 use super::web;
 use super::world::{Crash, World, object};
 
@@ -59,6 +60,11 @@ fn user_row(
 }
 
 impl StandInPod {
+    /// Changes the site's settings; port and folders stay as they were at the start.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.shared.world().settings);
+    }
+
     /// A user as Pod makes one, with owner row and home folder; its id.
     pub fn add_user(&self, username: &str, staff: bool) -> u64 {
         let mut world = self.shared.world();

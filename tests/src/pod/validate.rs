@@ -131,11 +131,6 @@ fn read_field(
             return refuse(Fixed::UserExists);
         }
     }
-    if let (Kind::Path, Some(path)) = (field.kind, value.as_str())
-        && !recorder::choices(world).iter().any(|choice| choice == path)
-    {
-        return Err(vec![say::not_a_path(path, lang)]);
-    }
     Ok(Some(value))
 }
 
@@ -221,7 +216,14 @@ fn convert(
         | Kind::Slug { .. }
         | Kind::WebUrl { .. }
         | Kind::Tags => text(field, &value, lang),
-        Kind::Path => Ok(plain(&value).into()),
+        Kind::Path => {
+            let path = plain(&value);
+            if recorder::choices(world).contains(&path) {
+                Ok(path.into())
+            } else {
+                Err(vec![say::not_a_path(&path, lang)])
+            }
+        }
         Kind::Bool => {
             let word = plain(&value).to_ascii_lowercase();
             match word.as_str() {
