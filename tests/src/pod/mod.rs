@@ -7,6 +7,8 @@
 
 mod answer;
 mod ask;
+mod control;
+mod controls;
 mod encoding;
 mod faults;
 mod input;
@@ -29,12 +31,14 @@ mod web;
 mod world;
 mod writes;
 
+use std::future::IntoFuture;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub use controls::Controls;
 pub use faults::{Fault, FaultKind, Outage};
 pub use inspect::{Seen, StoredVideo};
 pub use seed::{ADMIN_TOKEN, STAFF_TOKEN, STUDENT_TOKEN};
@@ -43,14 +47,16 @@ pub use settings::{Database, Encoder, Settings, Version};
 use server::Shared;
 use world::World;
 
-/// A running stand-in. It stops when dropped.
+/// A running stand-in, with its [`Controls`]. It stops when dropped.
 #[derive(Debug)]
 pub struct StandInPod {
-    shared: Arc<Shared>,
+    controls: Controls,
     port: u16,
+    control_port: Option<u16>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-    scratch: tempfile::TempDir,
+    thread: Option<JoinHandle<()>>,
+    // Held for its removal, after the thread's end.
+    _scratch: tempfile::TempDir,
 }
 
 impl StandInPod {
@@ -62,42 +68,45 @@ impl StandInPod {
     /// A site with other settings, and the same users.
     pub fn start_with(settings: Settings) -> StandInPod {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))
-            .expect("a port for the stand-in");
-        listener
-            .set_nonblocking(true)
-            .expect("a listener for the runtime");
-        let port = listener.local_addr().expect("the stand-in's port").port();
+        let (site, port) = listen(settings.port);
+        let control = settings.control_port.map(listen);
+        let control_port = control.as_ref().map(|(_, port)| *port);
         let mut world = World::new(settings, scratch.path());
         for folder in [&world.media_root, &world.recorder_root] {
             std::fs::create_dir_all(folder).expect("the stand-in's folders");
         }
         seed::first_steps(&mut world);
-        let shared = Arc::new(Shared::new(world, scratch.path().to_owned()));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime for the stand-in");
+        let shared = Shared::new(world, scratch.path().to_owned(), runtime.handle().clone());
+        let controls = Controls {
+            shared: Arc::new(shared),
+        };
         let (stop, stopped) = oneshot::channel();
-        let serving = Arc::clone(&shared);
+        let serving = controls.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .expect("a runtime for the stand-in");
             runtime.block_on(async {
-                let listener =
-                    tokio::net::TcpListener::from_std(listener).expect("a listener in the runtime");
+                if let Some((listener, _)) = control {
+                    let router = control::router(serving.clone());
+                    tokio::spawn(axum::serve(tokio_listener(listener), router).into_future());
+                }
                 tokio::select! {
-                    never = server::serve(serving, listener) => match never {},
+                    never = server::serve(serving.shared, tokio_listener(site)) => match never {},
                     _ = stopped => {}
                 }
             });
             runtime.shutdown_background();
         });
         StandInPod {
-            shared,
+            controls,
             port,
+            control_port,
             stop: Some(stop),
             thread: Some(thread),
-            scratch,
+            _scratch: scratch,
         }
     }
 
@@ -106,69 +115,18 @@ impl StandInPod {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// DEFAULT_RECORDER_PATH, as this machine names it.
-    pub fn recorder_root(&self) -> PathBuf {
-        self.shared.world().recorder_root.clone()
+    /// The address of the controls over HTTP, when they were asked for.
+    pub fn control_url(&self) -> Option<String> {
+        let port = self.control_port?;
+        Some(format!("http://127.0.0.1:{port}/_control"))
     }
+}
 
-    /// The bytes of a file under the media folder.
-    pub fn media(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        std::fs::read(self.scratch.path().join("media").join(path))
-    }
+impl std::ops::Deref for StandInPod {
+    type Target = Controls;
 
-    /// Orders a failure.
-    pub fn fail(&self, fault: Fault) {
-        self.shared.world().faults.push(fault);
-    }
-
-    /// Withdraws the failures not yet suffered.
-    pub fn clear_faults(&self) {
-        self.shared.world().faults.clear();
-    }
-
-    /// Takes the whole site away, or gives it back.
-    pub fn outage(&self, outage: Outage) {
-        self.shared.world().outage = outage;
-    }
-
-    /// Every request so far, in the order of arrival.
-    pub fn requests(&self) -> Vec<Seen> {
-        self.shared.world().requests.clone()
-    }
-
-    /// How many requests came with this method and exactly this path.
-    pub fn count(&self, method: &str, path: &str) -> usize {
-        self.shared
-            .world()
-            .requests
-            .iter()
-            .filter(|seen| seen.method == method && seen.path == path)
-            .count()
-    }
-
-    /// The greatest number of uploads of videos that were under way at one moment.
-    pub fn uploads_at_once(&self) -> usize {
-        self.shared.world().uploading_most
-    }
-
-    /// The videos of the site, oldest id first.
-    pub fn videos(&self) -> Vec<StoredVideo> {
-        inspect::videos(&self.shared.world())
-    }
-
-    /// The rows of a table, such as `chapters` or `users`, by the names the API gives them;
-    /// links are ids.
-    pub fn rows(&self, table: &str) -> Vec<(u64, serde_json::Map<String, serde_json::Value>)> {
-        self.shared
-            .world()
-            .rows(table)
-            .map(|(id, row)| (id, row.clone()))
-            .collect()
-    }
-
-    /// How many mails the site sent to owners and administrators.
-    pub fn mails(&self) -> usize {
-        self.shared.world().mails.len()
+    fn deref(&self) -> &Controls {
+        &self.controls
     }
 }
 
@@ -182,4 +140,17 @@ impl Drop for StandInPod {
             let _ = thread.join();
         }
     }
+}
+
+fn listen(port: u16) -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port for the stand-in");
+    listener
+        .set_nonblocking(true)
+        .expect("a listener for the runtime");
+    let port = listener.local_addr().expect("the stand-in's port").port();
+    (listener, port)
+}
+
+fn tokio_listener(listener: TcpListener) -> tokio::net::TcpListener {
+    tokio::net::TcpListener::from_std(listener).expect("a listener in the runtime")
 }

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::StandInPod;
+use super::controls::Controls;
 use super::encoding;
 use super::recorder;
+use super::server;
 use super::settings::Settings;
 use super::web;
 use super::world::{Crash, World, object};
@@ -59,7 +60,7 @@ fn user_row(
     }))
 }
 
-impl StandInPod {
+impl Controls {
     /// Changes the site's settings; port and folders stay as they were at the start.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.shared.world().settings);
@@ -138,6 +139,7 @@ impl StandInPod {
     /// A user claims a listed file in the web pages; the video's id, or the exception's name.
     pub fn claim(&self, file: &str, user: u64, title: &str) -> Result<u64, &'static str> {
         let video = recorder::claim(&mut self.shared.world(), file, user, title);
+        server::start_encodings(&self.shared);
         video.map_err(|Crash(name)| name)
     }
 

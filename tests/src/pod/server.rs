@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use super::answer::Answer;
 use super::ask::Ask;
@@ -31,13 +32,15 @@ use super::writes::{self, Outcome};
 pub(crate) struct Shared {
     world: Mutex<World>,
     pub(crate) scratch: PathBuf,
+    runtime: Handle,
 }
 
 impl Shared {
-    pub(crate) fn new(world: World, scratch: PathBuf) -> Shared {
+    pub(crate) fn new(world: World, scratch: PathBuf, runtime: Handle) -> Shared {
         Shared {
             world: Mutex::new(world),
             scratch,
+            runtime,
         }
     }
 
@@ -192,8 +195,9 @@ pub(crate) fn start_encodings(shared: &Arc<Shared>) {
         return;
     };
     for id in launched {
+        let runtime = shared.runtime.clone();
         let shared = Arc::clone(shared);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             loop {
                 tokio::time::sleep(step.max(Duration::from_millis(1))).await;
                 if !encoding::advance(&mut shared.world(), id) {

@@ -84,6 +84,8 @@ pub struct Settings {
     pub clock_offset: i64,
     /// The port to listen on; 0 takes a free one.
     pub port: u16,
+    /// The port of the controls over HTTP; 0 takes a free one, none leaves them out.
+    pub control_port: Option<u16>,
 }
 
 impl Default for Settings {
@@ -103,6 +105,7 @@ impl Default for Settings {
             insert_delay: Duration::from_millis(15),
             clock_offset: 0,
             port: 0,
+            control_port: None,
         }
     }
 }

@@ -1,97 +1,16 @@
-//! The strict points of the stand-in Pod that the client's own tests lean on.
-
-#![allow(clippy::unwrap_used, reason = "a request that fails is a failed test")]
+//! Credentials, slashes, uploads, searches, encodings, ordered failures.
 
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, LOCATION};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
-use serde_json::{Value, json};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
 use support::pod::{
-    ADMIN_TOKEN, Database, Encoder, Fault, FaultKind, Outage, STAFF_TOKEN, STUDENT_TOKEN, Settings,
-    StandInPod, Version,
+    ADMIN_TOKEN, Database, Encoder, Fault, FaultKind, Outage, STUDENT_TOKEN, Settings, Version,
 };
 
-struct Site {
-    pod: StandInPod,
-    client: Client,
-}
-
-impl Site {
-    fn new(settings: Settings) -> Site {
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        Site {
-            pod: StandInPod::start_with(settings),
-            client,
-        }
-    }
-
-    fn standard() -> Site {
-        Site::new(Settings {
-            encoder: Encoder::Manual,
-            ..Settings::default()
-        })
-    }
-
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client
-            .request(method, format!("{}{path}", self.pod.url()))
-            .header("Authorization", format!("Token {STAFF_TOKEN}"))
-            .header(ACCEPT_LANGUAGE, "en")
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        told(self.ask(Method::GET, path).send().await.unwrap()).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        told(
-            self.ask(Method::POST, path)
-                .json(&body)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
-    }
-
-    async fn upload(&self, form: Form) -> (u16, Value) {
-        told(
-            self.ask(Method::POST, "/rest/videos/")
-                .multipart(form)
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
-    }
-}
-
-async fn told(response: Response) -> (u16, Value) {
-    let status = response.status().as_u16();
-    let text = response.text().await.unwrap();
-    (
-        status,
-        serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    )
-}
-
-fn mp4() -> Part {
-    Part::bytes(b"\0\0\0\x20ftypisom and so on".to_vec()).file_name("a.mp4")
-}
-
-fn video(title: &str) -> Form {
-    Form::new()
-        .part("video", mp4())
-        .text("title", title.to_owned())
-        .text("owner", "/rest/users/2/")
-        .text("type", "/rest/types/1/")
-        .text("sites", "/rest/sites/1/")
-}
+use crate::site::{Site, mp4, told, video};
 
 #[tokio::test]
 async fn only_staff_with_a_token_or_a_password_gets_in() {
