@@ -8,6 +8,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -132,6 +133,7 @@ impl Store {
             offset,
             committed,
             written: committed,
+            begun: committed,
         };
         append.seek()?;
         Ok(append)
@@ -203,6 +205,9 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// After so many bytes the system is asked to begin writing them to the disk.
+const WRITE_BACK_EVERY: u64 = 4 * 1024 * 1024;
+
 /// An upload being added to.
 #[derive(Debug)]
 pub(super) struct Append {
@@ -210,6 +215,8 @@ pub(super) struct Append {
     offset: File,
     committed: u64,
     written: u64,
+    /// Up to here the system has been asked to begin writing.
+    begun: u64,
 }
 
 impl Append {
@@ -227,6 +234,14 @@ impl Append {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.part.write_all(bytes)?;
         self.written += bytes.len() as u64;
+        // The disk works while bytes come in, instead of all at once when they are to be
+        // committed: this advice makes Linux begin with what is dirty. That it may be refused
+        // does not matter.
+        if self.written - self.begun >= WRITE_BACK_EVERY {
+            let length = NonZeroU64::new(self.written - self.begun);
+            rustix::fs::fadvise(&self.part, self.begun, length, rustix::fs::Advice::DontNeed).ok();
+            self.begun = self.written;
+        }
         Ok(())
     }
 
@@ -245,6 +260,7 @@ impl Append {
     pub(super) fn discard(&mut self) -> io::Result<()> {
         self.part.set_len(self.committed)?;
         self.written = self.committed;
+        self.begun = self.committed;
         self.seek()
     }
 
