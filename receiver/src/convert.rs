@@ -49,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t)]
     layout: Layout,
 
-    /// Preset of x264: ultrafast to veryslow; slower ones make smaller files
+    /// screen, or a preset of x264 from ultrafast to veryslow; slower ones make smaller files
     #[arg(long, default_value_t = Options::default().preset)]
     preset: String,
 

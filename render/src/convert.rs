@@ -18,7 +18,7 @@ use crate::time::Millis;
 use crate::timeline::{Span, Timeline};
 use crate::warning::Warning;
 
-pub use crate::encode::Stage;
+pub use crate::encode::{SCREEN, Stage};
 
 /// Longer recordings than this are taken for a mistake in their metadata.
 const LONGEST: Millis = Millis(72 * 3600 * 1000);
@@ -34,7 +34,7 @@ pub struct Options {
     pub layout: Layout,
     /// What surrounds the slide.
     pub background: Rgb,
-    /// x264's preset: how much time is spent on making the file small.
+    /// [`SCREEN`] or one of x264's presets: how much time is spent on making the file small.
     pub preset: String,
     /// x264's constant rate factor, 0 (best) to 51.
     pub quality: u8,
@@ -64,8 +64,8 @@ impl Default for Options {
             fps: 15,
             layout: Layout::default(),
             background: Rgb::PLAYER,
-            preset: "superfast".into(),
-            quality: 23,
+            preset: SCREEN.into(),
+            quality: 26,
             range: None,
             threads: None,
             work_dir: None,
@@ -213,7 +213,8 @@ fn check_options(options: &Options) -> Result<(), Error> {
     if options.quality > 51 {
         return bad("quality", "give 0 (best) to 51");
     }
-    const PRESETS: [&str; 9] = [
+    const PRESETS: [&str; 10] = [
+        SCREEN,
         "ultrafast",
         "superfast",
         "veryfast",

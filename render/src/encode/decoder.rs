@@ -28,6 +28,8 @@ pub(crate) struct Wanted<'a> {
     /// What to call it in errors.
     pub(crate) name: &'a str,
     pub(crate) size: Size,
+    /// ffmpeg's way of scaling.
+    pub(crate) scaler: &'static str,
     pub(crate) grid: Grid,
     /// Ticks between two pictures.
     pub(crate) step: u64,
@@ -47,6 +49,7 @@ impl Decoder {
             media,
             name,
             size,
+            scaler,
             grid,
             step,
         } = wanted;
@@ -56,7 +59,7 @@ impl Decoder {
         // Decoding begins at the key frame before; with original times kept, the filter drops
         // what is superseded at `from` and repeats what is still shown then.
         let filter = format!(
-            "fps=fps={rate}:start_time={from}:round=near,scale={}:{}:flags=bilinear,format=yuv420p",
+            "fps=fps={rate}:start_time={from}:round=near,scale={}:{}:flags={scaler},format=yuv420p",
             size.width, size.height
         );
         let mut command = quiet(&tools.ffmpeg);

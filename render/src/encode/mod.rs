@@ -35,6 +35,12 @@ use crate::timeline::Timeline;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const TELL_EVERY: u32 = 4;
 
+/// The preset that is none of x264's: its fastest, with the tools of H.264 that cost little and
+/// suit slides and screens. At rate factor 26 it gives a better picture of slides than `superfast`
+/// at 23 in as many bytes, and as good a one of webcams in a third more, for two thirds of the time.
+pub const SCREEN: &str = "screen";
+const SCREEN_TOOLS: &str = "cabac=1:8x8dct=1:partitions=i8x8,i4x4";
+
 /// How the picture is compressed.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct Coding {
@@ -49,11 +55,17 @@ impl Coding {
     /// search for scene cuts: key frames come at fixed times, and the search costs time for every
     /// frame.
     fn video_args(&self) -> Vec<String> {
+        let (preset, tools) = match self.preset.as_str() {
+            SCREEN => ("ultrafast", SCREEN_TOOLS),
+            other => (other, ""),
+        };
         [
             "-c:v",
             "libx264",
             "-preset",
-            &self.preset,
+            preset,
+            "-x264-params",
+            tools,
             "-crf",
             &self.quality.to_string(),
             "-pix_fmt",

@@ -22,6 +22,10 @@ const LONGEST_FRAME_SECONDS: u64 = 2;
 /// Seconds between key frames: how far a player must decode after a jump, and where streaming
 /// servers cut.
 const KEY_FRAME_SECONDS: u64 = 10;
+/// Faces, many times a second.
+const FAST_SCALER: &str = "area";
+/// Text, a few times a second.
+const SHARP_SCALER: &str = "bicubic";
 /// How much earlier than expected a film may end without a word.
 const EARLY_END_SECONDS: u64 = 2;
 
@@ -148,7 +152,7 @@ impl Picture {
     fn arrange(&mut self, film: &Film<'_>, stretch: &Stretch) -> Result<(), Error> {
         self.fresh = true;
         self.frame.fill(Rect::of(film.frame), film.background);
-        let decode = |media, name, place: Rect, step| {
+        let decode = |media, name, place: Rect, scaler, step| {
             Decoder::start(
                 &film.tools,
                 film.processes,
@@ -159,6 +163,7 @@ impl Picture {
                         width: place.width,
                         height: place.height,
                     },
+                    scaler,
                     grid: film.grid,
                     step,
                 },
@@ -168,13 +173,23 @@ impl Picture {
             .map(|decoder| (decoder, place))
         };
         self.webcams = match (&film.webcams, stretch.placement.webcams) {
-            (Some(media), Some(place)) => Some(decode(media, "webcams", place, film.webcams_step)?),
+            (Some(media), Some(place)) => Some(decode(
+                media,
+                "webcams",
+                place,
+                FAST_SCALER,
+                film.webcams_step,
+            )?),
             _ => None,
         };
         self.share = match (&film.share, stretch.placement.share) {
-            (Some(media), Some(place)) => {
-                Some(decode(media, "screen share", place, film.share_step)?)
-            }
+            (Some(media), Some(place)) => Some(decode(
+                media,
+                "screen share",
+                place,
+                SHARP_SCALER,
+                film.share_step,
+            )?),
             _ => None,
         };
         self.change = film
@@ -222,10 +237,23 @@ impl Picture {
 
     /// When something may change next.
     fn next_tick(&self, film: &Film<'_>, stretch: &Stretch, now: Tick) -> Option<Tick> {
+        // While pictures move, what is painted waits for the next of them, by less than the eye can
+        // tell: a frame more costs as much as any other.
+        let moves = [&self.webcams, &self.share]
+            .into_iter()
+            .flatten()
+            .any(|(decoder, _)| decoder.next_tick().is_some());
+        let on_grid = |tick: Tick| {
+            if moves {
+                tick.next_multiple_of(film.grid.step)
+            } else {
+                tick
+            }
+        };
         let painted = (stretch.stage == Stage::Slide)
             .then(|| film.changes[self.change..].iter().find(|&&t| t > now))
             .flatten()
-            .copied();
+            .map(|&tick| on_grid(tick));
         [
             painted,
             self.webcams.as_ref().and_then(|(d, _)| d.next_tick()),
