@@ -11,6 +11,7 @@
 pub mod convert;
 mod encode;
 pub mod error;
+pub mod explain;
 pub mod fonts;
 pub mod frames;
 pub mod geometry;

@@ -1,8 +1,6 @@
 //! Drawn shapes ready to be painted: parsed once, kept while there is room.
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +12,8 @@ use super::projection::Projection;
 use crate::fonts::Fonts;
 use crate::geometry::{Rect, Size};
 use crate::source::Source;
-use crate::timeline::{Board, Canvas, Place, Timeline};
+use crate::timeline::{Board, Canvas, Timeline};
+use crate::whiteboard::store::Store;
 use crate::whiteboard::tldraw::{self, Dialect};
 use crate::whiteboard::{self, Skipped};
 
@@ -54,7 +53,7 @@ pub(super) struct Inks {
     timeline: Arc<Timeline>,
     fonts: Arc<Fonts>,
     options: usvg::Options<'static>,
-    file: Option<File>,
+    store: Store,
     kept: HashMap<Item, Option<Arc<Ink>>>,
     order: VecDeque<Item>,
     length: usize,
@@ -69,7 +68,7 @@ impl Inks {
         fonts: Arc<Fonts>,
         mut options: usvg::Options<'static>,
     ) -> Inks {
-        let file = source.open_file(file_name(timeline.board)).ok();
+        let store = Store::open(source, timeline.board);
         // Fragments name the font of every character.
         options.font_resolver.select_fallback = Box::new(|_, _, _| None);
         options.image_href_resolver.resolve_string = images(Arc::clone(source), Arc::clone(&fonts));
@@ -77,7 +76,7 @@ impl Inks {
             timeline,
             fonts,
             options,
-            file,
+            store,
             kept: HashMap::new(),
             order: VecDeque::new(),
             length: 0,
@@ -116,7 +115,7 @@ impl Inks {
         let ink = match self.read(item) {
             Ok(ink) => Some(Arc::new(ink)),
             Err(Skipped { why }) => {
-                let file = Path::new(file_name(self.timeline.board));
+                let file = Path::new(Store::name(self.timeline.board));
                 self.timeline.warnings.add("shape skipped", Some(file), why);
                 None
             }
@@ -138,28 +137,28 @@ impl Inks {
     fn read(&self, item: &Item) -> Result<Ink, Skipped> {
         let canvas = self.timeline.canvases.get(item.canvas);
         let place = |n: u32| {
-            canvas
-                .and_then(|c| c.versions().get(n as usize))
-                .map(|v| v.place)
+            let version = canvas.and_then(|canvas| canvas.versions().get(n as usize));
+            version
+                .map(|version| version.place)
+                .ok_or_else(|| Skipped::because("lost"))
         };
-        let lost = || Skipped::because("lost");
-        let text = |n: u32| self.text(place(n).ok_or_else(lost)?);
+        let own = place(item.version)?;
         let (fragment, zoomed) = match self.timeline.board {
-            Board::Svg => (
-                whiteboard::svg::fragment(&text(item.version)?, &self.fonts)?,
-                false,
-            ),
+            Board::Svg => {
+                let text = self.store.text(own)?;
+                (whiteboard::svg::fragment(&text, &self.fonts)?, false)
+            }
             Board::Tldraw { second, .. } => {
                 let dialect = if second { Dialect::V2 } else { Dialect::V1 };
-                let shape = |n: u32| -> Result<Value, Skipped> {
-                    serde_json::from_str(&text(n)?)
-                        .map_err(|error| Skipped::because(format!("not readable: {error}")))
-                };
-                let own = shape(item.version)?;
-                let tied: Vec<Value> = item.tied.iter().flat_map(|&n| shape(n)).collect();
+                let shape = self.store.json(own)?;
+                let tied: Vec<Value> = item
+                    .tied
+                    .iter()
+                    .flat_map(|&n| place(n).and_then(|place| self.store.json(place)))
+                    .collect();
                 let tied: Vec<&Value> = tied.iter().collect();
-                let fragment = tldraw::fragment(&own, &tied, dialect, self.zoom, &self.fonts)?;
-                (fragment, tldraw::keeps_size(&own))
+                let fragment = tldraw::fragment(&shape, &tied, dialect, self.zoom, &self.fonts)?;
+                (fragment, tldraw::keeps_size(&shape))
             }
         };
         let svg = format!(
@@ -173,17 +172,6 @@ impl Inks {
             length: svg.len(),
             zoomed,
         })
-    }
-
-    fn text(&self, place: Place) -> Result<String, Skipped> {
-        let file = self
-            .file
-            .as_ref()
-            .ok_or_else(|| Skipped::because("its file is gone"))?;
-        let mut bytes = vec![0; place.length as usize];
-        file.read_exact_at(&mut bytes, place.start)
-            .map_err(|error| Skipped::because(format!("its file has changed: {error}")))?;
-        String::from_utf8(bytes).map_err(|_| Skipped::because("not UTF-8"))
     }
 }
 
@@ -214,13 +202,6 @@ impl Ink {
     /// Paints it on the pixels of `area`.
     pub(super) fn paint(&self, projection: &Projection, area: Rect, pixels: &mut PixmapMut<'_>) {
         resvg::render(&self.tree, projection.transform(area), pixels);
-    }
-}
-
-fn file_name(board: Board) -> &'static str {
-    match board {
-        Board::Svg => "shapes.svg",
-        Board::Tldraw { .. } => "tldraw.json",
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::fonts::{Fonts, Substitute, Wanted};
 
+pub(crate) mod store;
 pub mod svg;
 pub mod tldraw;
 
