@@ -132,7 +132,7 @@ mod tests {
             href: None,
             width: 720.0,
             height: 540.0,
-            canvas: None,
+            canvas: Some(0),
         };
         let view_box = ViewBox {
             x: -150.0,

@@ -19,7 +19,7 @@ impl Source {
     /// A recording's folder; the path to it may hold symbolic links, what lies in it may not.
     ///
     /// # Errors
-    /// When `dir` is not a folder, or holds none of the files of a published presentation.
+    /// When `dir` is not a folder that can be read.
     pub fn open(dir: &Path) -> Result<Source, Error> {
         let bad = |why: String| Error::NotARecording {
             path: dir.to_path_buf(),
@@ -29,15 +29,15 @@ impl Source {
         if !real.is_dir() {
             return Err(bad("not a folder".into()));
         }
-        let source = Source { dir: real };
-        let known = ["metadata.xml", "shapes.svg", "video", "audio", "deskshare"];
-        if known
+        Ok(Source { dir: real })
+    }
+
+    /// Whether any file of a published presentation is in the folder.
+    #[must_use]
+    pub fn is_presentation(&self) -> bool {
+        ["metadata.xml", "shapes.svg", "video", "audio", "deskshare"]
             .iter()
-            .all(|name| std::fs::symlink_metadata(source.dir.join(name)).is_err())
-        {
-            return Err(bad(format!("it holds none of {}", known.join(", "))));
-        }
-        Ok(source)
+            .any(|name| std::fs::symlink_metadata(self.dir.join(name)).is_ok())
     }
 
     /// The folder, as an absolute path without symbolic links.
@@ -251,15 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn other_folders_are_no_recordings() {
+    fn other_folders_are_no_presentations() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            Source::open(dir.path()),
-            Err(Error::NotARecording { .. })
-        ));
-        assert!(matches!(
-            Source::open(&dir.path().join("none")),
-            Err(Error::NotARecording { .. })
-        ));
+        assert!(!Source::open(dir.path()).unwrap().is_presentation());
+        let none = Source::open(&dir.path().join("none"));
+        assert!(matches!(none, Err(Error::NotARecording { .. })));
     }
 }

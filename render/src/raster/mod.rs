@@ -1,19 +1,19 @@
 //! The pixels of the presentation area, brought up to date from instant to instant.
 //!
-//! Three pictures lie behind each other: the slide as it is seen, the same with those shapes that
-//! no longer change (`settled`), and the canvas with all of it. A stroke that grows is replaced
-//! many times a second by a longer version of itself; then only its own rectangle is taken from
-//! the settled picture and drawn anew, whatever else is on the slide.
+//! A painter draws the slide once for each part of it that is seen, then the shapes on it where
+//! they change, and over all of it the pointer, which is taken away again before anything else is
+//! drawn.
 
+mod drawing;
 mod ink;
+mod patch;
 mod pointer;
 mod projection;
 mod slide;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use resvg::tiny_skia::{Pixmap, PixmapMut};
+use resvg::tiny_skia::Pixmap;
 use resvg::usvg;
 
 use crate::error::Error;
@@ -23,8 +23,9 @@ use crate::scene::Scene;
 use crate::source::Source;
 use crate::time::Millis;
 use crate::timeline::Timeline;
+use drawing::Drawing;
 use ink::{Inks, Item};
-use pointer::{Disc, Pointer, copied, pasted};
+use pointer::{Disc, Pointer};
 use projection::Projection;
 use slide::{Key, Slides};
 
@@ -38,7 +39,6 @@ pub struct Painter {
     inks: Inks,
     size: Size,
     canvas: Pixmap,
-    settled: Pixmap,
     ground: Option<Ground>,
     pointer: Option<Pointer>,
 }
@@ -48,14 +48,12 @@ pub struct Painter {
 struct Ground {
     key: Key,
     slide: Arc<Pixmap>,
-    projection: Option<Projection>,
+    /// What is drawn on it; `None` when nothing of it can be seen.
+    drawing: Option<Drawing>,
     /// The whiteboard, and between which instants it stays as it is.
     canvas: Option<usize>,
     instants: Vec<Millis>,
     quiet: (Millis, Millis),
-    items: Vec<(Item, Option<Rect>)>,
-    /// How many of the items are on the settled picture.
-    settled: usize,
 }
 
 impl Painter {
@@ -78,8 +76,7 @@ impl Painter {
         if !sane(size.width) || !sane(size.height) {
             return Err(bad());
         }
-        let blank = || Pixmap::new(size.width, size.height).ok_or_else(bad);
-        let mut canvas = blank()?;
+        let mut canvas = Pixmap::new(size.width, size.height).ok_or_else(bad)?;
         let Rgb(red, green, blue) = background;
         canvas.fill(resvg::tiny_skia::Color::from_rgba8(red, green, blue, 255));
         let inks = Inks::new(
@@ -89,14 +86,12 @@ impl Painter {
             svg_options(&fonts),
         );
         let slides = Slides::new(source, size, background, svg_options(&fonts));
-        let settled = blank()?;
         Ok(Painter {
             timeline,
             slides,
             inks,
             size,
             canvas,
-            settled,
             ground: None,
             pointer: None,
         })
@@ -179,27 +174,29 @@ impl Painter {
         let Some(slide) = self.slides.layer(&key, &self.timeline.warnings) else {
             return;
         };
-        self.settled.data_mut().copy_from_slice(slide.data());
         self.canvas.data_mut().copy_from_slice(slide.data());
-        let mut instants: Vec<Millis> = canvas
-            .and_then(|n| self.timeline.canvases.get(n))
-            .map(|canvas| canvas.instants().collect())
-            .unwrap_or_default();
-        instants.sort_unstable();
-        instants.dedup();
+        let before = self.ground.take().filter(|ground| ground.canvas == canvas);
+        let instants = before.map(|ground| ground.instants).unwrap_or_else(|| {
+            let canvas = canvas.and_then(|n| self.timeline.canvases.get(n));
+            let mut instants: Vec<Millis> = canvas
+                .map(|canvas| canvas.instants().collect())
+                .unwrap_or_default();
+            instants.sort_unstable();
+            instants.dedup();
+            instants
+        });
         if let Some(projection) = &projection {
             self.inks.zoom_to(projection, self.size);
         }
+        let drawing = projection.map(|projection| Drawing::new(&slide, projection));
         let quiet = (Millis::ZERO, Millis::ZERO);
         self.ground = Some(Ground {
             key,
             slide,
-            projection,
+            drawing,
             canvas,
             instants,
             quiet,
-            items: Vec::new(),
-            settled: 0,
         });
         damage.push(Rect::of(self.size));
     }
@@ -220,7 +217,7 @@ impl Painter {
                 .copied()
                 .unwrap_or(Millis(u64::MAX)),
         );
-        let (Some(number), Some(projection)) = (ground.canvas, ground.projection) else {
+        let (Some(number), Some(drawing)) = (ground.canvas, &mut ground.drawing) else {
             return;
         };
         let Some(canvas) = self.timeline.canvases.get(number) else {
@@ -228,152 +225,8 @@ impl Painter {
         };
         let items = Item::list(number, canvas, &canvas.visible(t));
 
-        let old = std::mem::take(&mut ground.items);
-        let same = old
-            .iter()
-            .zip(&items)
-            .take_while(|((was, _), is)| was == *is)
-            .count();
-        let mut areas: Vec<Option<Rect>> = old[..same].iter().map(|(_, area)| *area).collect();
-        for item in &items[same..] {
-            let known = old[same..]
-                .iter()
-                .find(|(was, _)| was == item)
-                .map(|(_, area)| *area);
-            areas.push(known.unwrap_or_else(|| {
-                self.inks
-                    .get(item)
-                    .and_then(|ink| ink.area(&projection, self.size))
-            }));
-        }
-        let now: Vec<(Item, Option<Rect>)> = items.into_iter().zip(areas).collect();
-
-        let changed = differing(&old[same..], &now[same..]);
-        if old.len() > same || ground.settled > same {
-            settle(
-                &mut self.settled,
-                &mut self.inks,
-                ground,
-                &projection,
-                &old,
-                same,
-            );
-            for &area in &changed {
-                let below = copied(&self.settled, area);
-                let above = painted(&mut self.inks, &projection, area, below, &now[same..]);
-                pasted(&mut self.canvas, area, &above);
-            }
-        } else {
-            for (item, area) in &now[same..] {
-                if let Some(area) = *area {
-                    let below = copied(&self.canvas, area);
-                    let above = painted(
-                        &mut self.inks,
-                        &projection,
-                        area,
-                        below,
-                        &[(item.clone(), Some(area))],
-                    );
-                    pasted(&mut self.canvas, area, &above);
-                }
-            }
-        }
-        damage.extend(changed);
-        ground.items = now;
+        damage.extend(drawing.update(items, &ground.slide, &mut self.canvas, &mut self.inks));
     }
-}
-
-/// Makes the settled picture hold exactly the first `wanted` of the items.
-fn settle(
-    settled: &mut Pixmap,
-    inks: &mut Inks,
-    ground: &mut Ground,
-    projection: &Projection,
-    items: &[(Item, Option<Rect>)],
-    wanted: usize,
-) {
-    if ground.settled > wanted && wanted == 0 {
-        settled.data_mut().copy_from_slice(ground.slide.data());
-    } else if ground.settled > wanted {
-        let gone = items[wanted..ground.settled]
-            .iter()
-            .filter_map(|(_, area)| *area);
-        for area in merged(gone.collect()) {
-            let below = copied(&ground.slide, area);
-            let above = painted(inks, projection, area, below, &items[..wanted]);
-            pasted(settled, area, &above);
-        }
-    } else {
-        for one in items[ground.settled..wanted].iter() {
-            if let Some(area) = one.1 {
-                let below = copied(settled, area);
-                let above = painted(inks, projection, area, below, std::slice::from_ref(one));
-                pasted(settled, area, &above);
-            }
-        }
-    }
-    ground.settled = wanted;
-}
-
-/// The pixels of `area` with the items over them.
-fn painted(
-    inks: &mut Inks,
-    projection: &Projection,
-    area: Rect,
-    mut pixels: Vec<u8>,
-    items: &[(Item, Option<Rect>)],
-) -> Vec<u8> {
-    if let Some(mut pixmap) = PixmapMut::from_bytes(&mut pixels, area.width, area.height) {
-        for (item, own) in items {
-            if own.and_then(|own| own.intersection(area)).is_some()
-                && let Some(ink) = inks.get(item)
-            {
-                ink.paint(projection, area, &mut pixmap);
-            }
-        }
-    }
-    pixels
-}
-
-/// Where two lists of items differ.
-fn differing(old: &[(Item, Option<Rect>)], new: &[(Item, Option<Rect>)]) -> Vec<Rect> {
-    let was: HashSet<&Item> = old.iter().map(|(item, _)| item).collect();
-    let is: HashSet<&Item> = new.iter().map(|(item, _)| item).collect();
-    let stays = |items: &[(Item, Option<Rect>)], other: &HashSet<&Item>| -> Vec<Item> {
-        items
-            .iter()
-            .map(|(item, _)| item)
-            .filter(|item| other.contains(item))
-            .cloned()
-            .collect()
-    };
-    let reordered = stays(old, &is) != stays(new, &was);
-    let gone = old
-        .iter()
-        .filter(|(item, _)| reordered || !is.contains(item));
-    let come = new
-        .iter()
-        .filter(|(item, _)| reordered || !was.contains(item));
-    merged(gone.chain(come).filter_map(|(_, area)| *area).collect())
-}
-
-/// Rectangles that overlap, or nearly do, made one.
-fn merged(mut areas: Vec<Rect>) -> Vec<Rect> {
-    let mut apart: Vec<Rect> = Vec::new();
-    while let Some(mut area) = areas.pop() {
-        let together = |other: &Rect| {
-            let whole = area.union(*other);
-            whole.area() * 4 <= (area.area() + other.area()) * 5
-                || area.intersection(*other).is_some()
-        };
-        if let Some(n) = apart.iter().position(together) {
-            area = area.union(apart.swap_remove(n));
-            areas.push(area);
-        } else {
-            apart.push(area);
-        }
-    }
-    apart
 }
 
 /// How SVG is read: with these fonts, and without following any reference.

@@ -21,8 +21,9 @@ const LARGEST_FILE: u64 = 64 << 20;
 /// How many pixels a slide's picture may have; BBB makes them 1600 wide at most.
 const MOST_PIXELS: u64 = 40_000_000;
 
-/// How many finished slides are kept: enough for going back and forth between a few.
-const LAYERS_KEPT: usize = 3;
+/// How much of finished slides is kept, in bytes: at 720p, enough for going back and forth between
+/// a few of them.
+const LAYERS_KEPT: usize = 16 << 20;
 
 /// How many opened pictures are kept.
 const PICTURES_KEPT: usize = 2;
@@ -91,8 +92,9 @@ impl Slides {
             draw(&picture, area, &projection, &mut layer);
         }
         let layer = Arc::new(layer);
-        self.layers.truncate(LAYERS_KEPT - 1);
         self.layers.push_front((key.clone(), Arc::clone(&layer)));
+        self.layers
+            .truncate((LAYERS_KEPT / layer.data().len()).max(1));
         Some(layer)
     }
 
@@ -212,8 +214,15 @@ fn draw(picture: &Picture, area: ViewBox, projection: &Projection, layer: &mut P
             let x1 = ((f64::from(seen.right()) - left) * across).clamp(0.0, f64::from(*width));
             let y0 = ((f64::from(seen.y) - top) * down).clamp(0.0, f64::from(*height));
             let y1 = ((f64::from(seen.bottom()) - top) * down).clamp(0.0, f64::from(*height));
+            // Browsers interpolate linearly even when they shrink; this comes nearest to it without
+            // losing thin lines.
+            let filter = if across > 1.0 {
+                FilterType::Hamming
+            } else {
+                FilterType::CatmullRom
+            };
             let options = ResizeOptions::new()
-                .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
+                .resize_alg(ResizeAlg::Convolution(filter))
                 .use_alpha(false)
                 .crop(x0, y0, x1 - x0, y1 - y0);
             let from = ImageRef::new(*width, *height, pixels, PixelType::U8x4);

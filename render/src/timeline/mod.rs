@@ -115,8 +115,15 @@ impl Timeline {
     /// left out.
     ///
     /// # Errors
-    /// When a file is there and the system fails to read it.
+    /// When the folder holds nothing of a published presentation, or when a file is there and the
+    /// system fails to read it.
     pub fn read(source: &Source) -> Result<Timeline, Error> {
+        if !source.is_presentation() {
+            return Err(Error::NotARecording {
+                path: source.dir().to_path_buf(),
+                why: "it has no metadata.xml, no shapes.svg and no media".into(),
+            });
+        }
         let mut timeline = Timeline::default();
         let warnings = &timeline.warnings;
         let open = |name: &str, needed: bool| -> Result<_, Error> {

@@ -19,8 +19,8 @@ use crate::warning::Warnings;
 /// How long the text of one version of a shape may be, in bytes.
 pub(super) const LONGEST_SHAPE: u64 = 4 << 20;
 
-/// How many versions of shapes a recording may have.
-pub(super) const MOST_VERSIONS: usize = 2_000_000;
+/// How many versions of shapes a recording may have; a lecture of four hours has 20,000.
+pub(super) const MOST_VERSIONS: usize = 200_000;
 
 /// What `shapes.svg` says.
 #[derive(Debug, Default)]

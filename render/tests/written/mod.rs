@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A recording under construction, in a folder that goes away with it.
-pub struct Written {
+pub(crate) struct Written {
     dir: TempDir,
     shapes: String,
     views: String,
@@ -16,7 +16,7 @@ pub struct Written {
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
 impl Written {
-    pub fn new(duration: f64) -> Written {
+    pub(crate) fn new(duration: f64) -> Written {
         let dir = tempfile::tempdir().unwrap();
         let milliseconds = (duration * 1000.0) as u64;
         std::fs::create_dir(dir.path().join("presentation")).unwrap();
@@ -38,7 +38,7 @@ impl Written {
     }
 
     /// A slide of some size, with lines on it so that one sees where it lies.
-    pub fn png(&self, name: &str, width: u32, height: u32) -> String {
+    pub(crate) fn png(&self, name: &str, width: u32, height: u32) -> String {
         let mut pixels = Vec::new();
         for y in 0..height {
             for x in 0..width {
@@ -63,12 +63,19 @@ impl Written {
         href
     }
 
-    pub fn file(&self, name: &str, content: &str) -> String {
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
         std::fs::write(self.dir.path().join(name), content).unwrap();
         name.to_owned()
     }
 
-    pub fn slide(mut self, id: &str, times: &str, href: &str, width: u32, height: u32) -> Written {
+    pub(crate) fn slide(
+        mut self,
+        id: &str,
+        times: &str,
+        href: &str,
+        width: u32,
+        height: u32,
+    ) -> Written {
         let outs = times
             .split(' ')
             .map(|_| "9999")
@@ -81,7 +88,7 @@ impl Written {
         self
     }
 
-    pub fn canvas(mut self, image: &str, shapes: &[Shape<'_>]) -> Written {
+    pub(crate) fn canvas(mut self, image: &str, shapes: &[Shape<'_>]) -> Written {
         let _ = write!(
             self.shapes,
             r#"<g class="canvas" id="canvas" image="{image}" display="none">"#
@@ -103,7 +110,7 @@ impl Written {
         self
     }
 
-    pub fn view(mut self, at: f64, view_box: &str) -> Written {
+    pub(crate) fn view(mut self, at: f64, view_box: &str) -> Written {
         let _ = write!(
             self.views,
             r#"<event timestamp="{at}"><viewBox>{view_box}</viewBox></event>"#
@@ -111,7 +118,7 @@ impl Written {
         self
     }
 
-    pub fn pointer(mut self, at: f64, point: &str) -> Written {
+    pub(crate) fn pointer(mut self, at: f64, point: &str) -> Written {
         let _ = write!(
             self.pointers,
             r#"<event timestamp="{at}"><cursor>{point}</cursor></event>"#
@@ -119,14 +126,14 @@ impl Written {
         self
     }
 
-    pub fn tldraw(mut self, json: &str) -> Written {
+    pub(crate) fn tldraw(mut self, json: &str) -> Written {
         self.tldraw = true;
         self.file("tldraw.json", json);
         self
     }
 
     /// The folder, with everything written.
-    pub fn done(&self) -> &Path {
+    pub(crate) fn done(&self) -> &Path {
         self.file(
             "shapes.svg",
             &format!(
@@ -143,17 +150,17 @@ impl Written {
 }
 
 /// One version of a shape of `shapes.svg`.
-pub struct Shape<'a> {
-    pub name: &'a str,
-    pub at: f64,
-    pub undo: f64,
-    pub style: &'a str,
-    pub inner: &'a str,
+pub(crate) struct Shape<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) at: f64,
+    pub(crate) undo: f64,
+    pub(crate) style: &'a str,
+    pub(crate) inner: &'a str,
 }
 
 /// A version that is never undone.
 #[allow(dead_code, reason = "each test program uses a part of it")]
-pub fn shape<'a>(name: &'a str, at: f64, style: &'a str, inner: &'a str) -> Shape<'a> {
+pub(crate) fn shape<'a>(name: &'a str, at: f64, style: &'a str, inner: &'a str) -> Shape<'a> {
     Shape {
         name,
         at,
