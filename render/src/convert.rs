@@ -411,10 +411,7 @@ fn film<'a>(
         webcams: found.webcams.filter(|media| media.video.is_some()),
         share: found.share,
         sound,
-        coding: Coding {
-            preset: options.preset.clone(),
-            quality: options.quality,
-        },
+        coding: Coding::of(options),
         threads: options
             .threads
             .or_else(|| std::thread::available_parallelism().ok().map(usize::from))

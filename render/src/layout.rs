@@ -155,8 +155,8 @@ fn corner(film: Size, frame: Size) -> Rect {
         },
     );
     Rect {
-        x: frame.width - margin - inside.width,
-        y: frame.height - margin - inside.height,
+        x: (frame.width - inside.width).saturating_sub(margin),
+        y: (frame.height - inside.height).saturating_sub(margin),
         ..inside
     }
 }

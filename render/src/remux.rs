@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::convert::{Options, Progress, Report};
+use crate::encode::Coding;
 use crate::encode::process::{Pipe, Process, quiet};
 use crate::encode::{Processes, Stage, settle};
 use crate::error::Error;
@@ -150,17 +151,9 @@ fn arguments(
     {
         add(&["-c:v", "copy"]);
     } else {
-        let quality = options.quality.to_string();
-        add(&[
-            "-c:v",
-            "libx264",
-            "-preset",
-            &options.preset,
-            "-crf",
-            &quality,
-            "-pix_fmt",
-            "yuv420p",
-        ]);
+        let compression = Coding::of(options).compression_args();
+        add(&compression.each_ref().map(String::as_str));
+        add(&["-pix_fmt", "yuv420p"]);
         // x264 takes only even sides.
         add(&["-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2"]);
     }

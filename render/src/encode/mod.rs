@@ -24,6 +24,7 @@ pub(crate) use plan::{Arrangement, Grid, Stretch, Tick, stretches};
 pub(crate) use process::Processes;
 pub(crate) use work::{Work, settle};
 
+use crate::convert::Options;
 use crate::error::Error;
 use crate::fonts::Fonts;
 use crate::geometry::{Rect, Rgb, Size};
@@ -49,25 +50,21 @@ pub(crate) struct Coding {
 }
 
 impl Coding {
+    /// As the options say.
+    pub(crate) fn of(options: &Options) -> Coding {
+        Coding {
+            preset: options.preset.clone(),
+            quality: options.quality,
+        }
+    }
+
     /// The arguments for ffmpeg.
     ///
     /// No B-frames: pictures leave in the order they come, so that times need no shifting. No
     /// search for scene cuts: key frames come at fixed times, and the search costs time for every
     /// frame.
     fn video_args(&self) -> Vec<String> {
-        let (preset, tools) = match self.preset.as_str() {
-            SCREEN => ("ultrafast", SCREEN_TOOLS),
-            other => (other, ""),
-        };
-        [
-            "-c:v",
-            "libx264",
-            "-preset",
-            preset,
-            "-x264-params",
-            tools,
-            "-crf",
-            &self.quality.to_string(),
+        let rest = [
             "-pix_fmt",
             "yuv420p",
             "-threads",
@@ -86,9 +83,31 @@ impl Coding {
             "bt709",
             "-color_trc",
             "bt709",
+        ];
+        self.compression_args()
+            .into_iter()
+            .chain(rest.map(str::to_string))
+            .collect()
+    }
+
+    /// The arguments for ffmpeg that say how small, how good and how fast.
+    pub(crate) fn compression_args(&self) -> [String; 8] {
+        let (preset, tools) = match self.preset.as_str() {
+            SCREEN => ("ultrafast", SCREEN_TOOLS),
+            other => (other, ""),
+        };
+        let quality = self.quality.to_string();
+        [
+            "-c:v",
+            "libx264",
+            "-preset",
+            preset,
+            "-x264-params",
+            tools,
+            "-crf",
+            &quality,
         ]
         .map(str::to_string)
-        .to_vec()
     }
 }
 
