@@ -153,16 +153,28 @@ async fn clear_faults(State(pod): State<Controls>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderedOutage {
+    kind: String,
+    /// Without it the outage lasts until another is ordered.
+    millis: Option<u64>,
+}
+
 async fn outage(
     State(pod): State<Controls>,
-    Path(kind): Path<String>,
+    Json(ordered): Json<OrderedOutage>,
 ) -> Result<StatusCode, Refusal> {
-    pod.outage(match kind.as_str() {
+    let outage = match ordered.kind.as_str() {
         "none" => Outage::None,
         "database" => Outage::Database,
         "network" => Outage::Network,
         other => return Err(refuse(format!("no outage {other:?}"))),
-    });
+    };
+    match ordered.millis {
+        Some(millis) => pod.outage_for(outage, Duration::from_millis(millis)),
+        None => pod.outage(outage),
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -232,7 +244,7 @@ pub(crate) fn router(controls: Controls) -> Router {
         .route("/_control/rows/{table}/{id}", post(set_row))
         .route("/_control/users", post(add_user))
         .route("/_control/faults", post(add_fault).delete(clear_faults))
-        .route("/_control/outage/{kind}", post(outage))
+        .route("/_control/outage", post(outage))
         .route("/_control/encoder/{kind}", post(encoder))
         .route("/_control/finish/{video}", post(finish))
         .route("/_control/encoding", post(encoding))

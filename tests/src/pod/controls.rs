@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -38,7 +39,12 @@ impl Controls {
 
     /// Takes the whole site away, or gives it back.
     pub fn outage(&self, outage: Outage) {
-        self.shared.world().outage = outage;
+        self.shared.world().set_outage(outage, None);
+    }
+
+    /// Takes the whole site away for a while; it comes back by itself.
+    pub fn outage_for(&self, outage: Outage, lasting: Duration) {
+        self.shared.world().set_outage(outage, Some(lasting));
     }
 
     /// Every request so far, in the order of arrival.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod ask;
+mod choices;
 mod control;
 mod controls;
 mod encoding;

@@ -67,7 +67,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener) -> Infalli
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        if shared.world().outage == Outage::Network {
+        if shared.world().outage() == Outage::Network {
             continue;
         }
         let shared = Arc::clone(&shared);
@@ -117,7 +117,7 @@ async fn handle(
             content_length: ask.content_length,
             status: 0,
         });
-        if world.outage == Outage::Network {
+        if world.outage() == Outage::Network {
             return Err(Dropped);
         }
         let fault = faults::take(&mut world.faults, &ask.method, &ask.path);
@@ -126,7 +126,7 @@ async fn handle(
     let input = input::read(&parts.headers, Body::new(body), &shared.scratch)
         .await
         .map_err(|_| Dropped)?;
-    let down = shared.world().outage == Outage::Database;
+    let down = shared.world().outage() == Outage::Database;
     let answer = match fault {
         _ if down => crash(&shared, &ask, Crash("OperationalError")),
         Some(FaultKind::ErrorBefore) => crash(&shared, &ask, Crash("RuntimeError")),

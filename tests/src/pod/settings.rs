@@ -35,7 +35,8 @@ impl Version {
 /// The database under the site: it decides how names compare and what does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// Compares without case and accents; refuses characters beyond the BMP and overlong values.
+    /// Compares without case and accents; refuses overlong values, and characters beyond the BMP
+    /// unless `utf8mb4` is set.
     MariaDb,
     /// Compares exactly; refuses overlong values.
     Postgres,
@@ -59,6 +60,8 @@ pub struct Settings {
     pub version: Version,
     /// The database to behave like.
     pub database: Database,
+    /// Whether a site on MariaDB set its connection to utf8mb4, which Django does not by itself.
+    pub utf8mb4: bool,
     /// Django's DEBUG: a POST without its trailing slash is a 500 instead of a redirect.
     pub debug: bool,
     /// USE_PODFILE: without it there are no folders, files and images.
@@ -93,6 +96,7 @@ impl Default for Settings {
         Settings {
             version: Version::V4_1_0,
             database: Database::MariaDb,
+            utf8mb4: false,
             debug: false,
             podfile: true,
             enrichment: false,

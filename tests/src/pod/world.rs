@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -48,7 +48,8 @@ pub(crate) struct World {
     pub(crate) uploading: usize,
     pub(crate) uploading_most: usize,
     pub(crate) faults: Vec<Fault>,
-    pub(crate) outage: Outage,
+    outage: Outage,
+    outage_ends: Option<Instant>,
 }
 
 /// An unhandled exception of the site's code, by its name: the client sees a 500 page.
@@ -78,6 +79,7 @@ impl World {
             uploading_most: 0,
             faults: Vec::new(),
             outage: Outage::None,
+            outage_ends: None,
         }
     }
 
@@ -87,6 +89,19 @@ impl World {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         i64::try_from(now.as_micros()).unwrap_or(i64::MAX) + self.settings.clock_offset * 1_000_000
+    }
+
+    /// What the whole site suffers at this moment.
+    pub(crate) fn outage(&self) -> Outage {
+        match self.outage_ends {
+            Some(end) if end <= Instant::now() => Outage::None,
+            _ => self.outage,
+        }
+    }
+
+    pub(crate) fn set_outage(&mut self, outage: Outage, lasting: Option<Duration>) {
+        self.outage = outage;
+        self.outage_ends = lasting.map(|lasting| Instant::now() + lasting);
     }
 
     pub(crate) fn before_4(&self) -> bool {
@@ -148,7 +163,9 @@ impl World {
                 .as_str()
                 .is_some_and(|text| text.chars().any(|c| c > '\u{FFFF}'))
         };
-        if self.settings.database == Database::MariaDb && row.values().any(four_bytes) {
+        let three_bytes_only =
+            self.settings.database == Database::MariaDb && !self.settings.utf8mb4;
+        if three_bytes_only && row.values().any(four_bytes) {
             return Err(Crash("OperationalError"));
         }
         Ok(())

@@ -423,3 +423,35 @@ async fn ordered_failures_happen_as_ordered() {
     assert_eq!(site.get("/info_pod.json").await.1["VERSION"], "4.1.0");
     assert_eq!(site.pod.count("POST", "/rest/videos/"), 6);
 }
+
+#[tokio::test]
+async fn an_upload_cut_in_the_middle_leaves_nothing() {
+    use tokio::io::AsyncWriteExt;
+    let site = Site::standard();
+    let address = site.pod.url().replace("http://", "");
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let begun = format!(
+        "POST /rest/videos/ HTTP/1.1\r\nHost: {address}\r\nAuthorization: Token {ADMIN_TOKEN}\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 5000\r\n\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"video\"; filename=\"a.mp4\"\r\n\r\nhalf"
+    );
+    stream.write_all(begun.as_bytes()).await.unwrap();
+    while site.pod.count("POST", "/rest/videos/") == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(site.pod.videos().is_empty());
+    assert_eq!(site.upload(video("whole")).await.0, 201);
+    assert_eq!(site.pod.requests()[0].status, 0);
+}
+
+#[tokio::test]
+async fn an_outage_may_end_by_itself() {
+    let site = Site::standard();
+    site.pod
+        .outage_for(Outage::Database, Duration::from_millis(100));
+    assert_eq!(site.get("/rest/").await.0, 500);
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    assert_eq!(site.get("/rest/").await.0, 200);
+}

@@ -87,17 +87,13 @@ async fn the_process_serves_obeys_and_can_be_killed() {
             .status(),
         400
     );
-    client
-        .post(format!("{control}/outage/database"))
-        .send()
-        .await
-        .unwrap();
+    let outage = |kind: &str| {
+        let ordered = client.post(format!("{control}/outage"));
+        ordered.json(&json!({"kind": kind})).send()
+    };
+    outage("database").await.unwrap();
     assert_eq!(root().await.unwrap().status(), 500);
-    client
-        .post(format!("{control}/outage/none"))
-        .send()
-        .await
-        .unwrap();
+    outage("none").await.unwrap();
     let rows: Value = client
         .get(format!("{control}/rows/users"))
         .send()
