@@ -10,6 +10,7 @@ mod layout;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 pub use gather::{About, GatherError, gather};
@@ -80,12 +81,8 @@ impl Package {
 
     /// A reader of the tar from byte `offset` on.
     #[must_use]
-    pub fn reader(&self, offset: u64) -> PackageReader<'_> {
-        PackageReader {
-            package: self,
-            position: offset.min(self.length()),
-            open: None,
-        }
+    pub fn reader(&self, offset: u64) -> PackageReader<&Package> {
+        PackageReader::new(self, offset)
     }
 }
 
@@ -93,9 +90,11 @@ impl Package {
 ///
 /// Every file is held against the manifest: size and time of change at the opening and at the
 /// end, and the digest of all of it when it was read from its first byte.
+///
+/// It borrows the package, or shares it ([`std::sync::Arc`]) where the reader has to live on.
 #[derive(Debug)]
-pub struct PackageReader<'a> {
-    package: &'a Package,
+pub struct PackageReader<P> {
+    package: P,
     position: u64,
     open: Option<OpenFile>,
 }
@@ -109,7 +108,17 @@ struct OpenFile {
     hasher: Option<Hasher>,
 }
 
-impl PackageReader<'_> {
+impl<P: Deref<Target = Package>> PackageReader<P> {
+    /// A reader from byte `offset` on.
+    #[must_use]
+    pub fn new(package: P, offset: u64) -> PackageReader<P> {
+        PackageReader {
+            position: offset.min(package.length()),
+            package,
+            open: None,
+        }
+    }
+
     /// The next byte to be read, counted from the start of the tar.
     #[must_use]
     pub fn position(&self) -> u64 {
@@ -174,7 +183,7 @@ impl PackageReader<'_> {
     }
 }
 
-impl Read for PackageReader<'_> {
+impl<P: Deref<Target = Package>> Read for PackageReader<P> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.fill(buffer).map_err(|e| match e {
             PackageError::Read { ref source, .. } => io::Error::new(source.kind(), e),

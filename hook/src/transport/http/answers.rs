@@ -43,10 +43,7 @@ pub(super) fn failure(error: &reqwest::Error, url: &Url) -> Failure {
                 last(error)
             ),
         )
-    } else if ["certificate", "tls", "handshake"]
-        .iter()
-        .any(|w| lower.contains(w))
-    {
+    } else if is_tls(error, &lower) {
         (
             Cause::Tls,
             format!(
@@ -143,6 +140,14 @@ fn said(body: &[u8]) -> String {
     } else {
         format!(" ({line})")
     }
+}
+
+/// The TLS library reports through I/O errors of this kind, in words of its own.
+fn is_tls(error: &reqwest::Error, words: &str) -> bool {
+    let named = ["certificate", "tls", "handshake"];
+    io_error(error).is_some_and(|e| e.kind() == io::ErrorKind::InvalidData)
+        || named.iter().any(|w| words.contains(w))
+        || error.is_connect() && words.contains("corrupt message")
 }
 
 fn io_error(error: &reqwest::Error) -> Option<&io::Error> {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod chunks;
+mod standing;
 mod upload;
 
 use std::fs;

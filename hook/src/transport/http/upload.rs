@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use recording::Package;
 use recording::package::PackageError;
 use recording::protocol::{DIGEST_KEY, FILENAME_KEY, FILES_PATH, package_file_name};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
-use super::chunks::{Chunk, Chunks, adapted};
+use super::chunks::{Chunk, Chunks, SMALLEST, adapted, body};
+use super::standing::{Standing, Step};
 use super::{Delivered, Http, Journal, Stop, answers};
 use crate::failure::{Cause, Failure};
 
@@ -21,33 +21,19 @@ const VERSION: &str = "1.0.0";
 const OFFSET: &str = "Upload-Offset";
 const CHECKSUM_MISMATCH: u16 = 460;
 /// Chunk size to begin with, in bytes.
-const FIRST_CHUNK: usize = 4 * 1024 * 1024;
-/// Failed requests in a row, without the receiver getting further, after which the attempt ends.
-const PATIENCE: u32 = 4;
+const FIRST_CHUNK: u64 = 4 * 1024 * 1024;
+/// Pause before the receiver is asked where it stands; doubles with every trouble.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often one attempt begins an upload anew because the receiver forgot the last.
 const NEW_UPLOADS: u32 = 3;
-/// Pieces in which a chunk is handed to the connection, in bytes.
-const PIECE: usize = 256 * 1024;
-
 /// An upload under way.
 pub(super) struct Upload<'a> {
     http: &'a Http,
     package: Arc<Package>,
     journal: &'a dyn Journal,
     stop: &'a Stop,
-    chunk_size: usize,
+    chunk_size: u64,
     new_uploads: u32,
-}
-
-/// Where the receiver stands, and how to go on from there.
-#[derive(Debug)]
-enum Next {
-    /// Send this, the rest of the chunk at hand or all of it.
-    Chunk(Chunk),
-    /// The chunk at hand has arrived; take the next.
-    Following,
-    /// Read the package again from this byte.
-    ReadFrom(u64),
 }
 
 /// What a request for a range of bytes led to.
@@ -89,85 +75,70 @@ impl<'a> Upload<'a> {
             }
             _ => None,
         };
-        let (mut url, mut offset) = match known {
-            Some(known) => known,
-            None => (self.create().await?, 0),
-        };
+        let mut next = known;
         loop {
-            match self.send_from(&url, offset).await? {
-                Some(delivered) => return Ok(delivered),
-                None => (url, offset) = (self.create().await?, 0),
+            let (url, offset) = match next {
+                Some(known) => known,
+                None => (self.create().await?, 0),
+            };
+            if let Some(delivered) = self.send_from(&url, offset).await? {
+                return Ok(delivered);
             }
+            next = None;
         }
     }
 
     /// Sends everything from a byte on; `None` when the receiver has forgotten the upload.
-    async fn send_from(
-        &mut self,
-        url: &Url,
-        mut offset: u64,
-    ) -> Result<Option<Delivered>, Failure> {
+    async fn send_from(&mut self, url: &Url, offset: u64) -> Result<Option<Delivered>, Failure> {
         let length = self.package.length();
+        let mut standing = Standing::new(offset, length);
         let mut chunks = Chunks::read(self.package.clone(), offset, self.chunk_size);
-        let mut at_hand: Option<Chunk> = None;
-        let mut troubles = 0;
-        self.journal.progress(offset, length);
-        while offset < length {
-            if self.stop.asked() {
-                return Ok(Some(Delivered::Stopped));
-            }
-            let chunk = match at_hand.take() {
-                Some(chunk) => chunk,
-                None => match chunks.next().await {
-                    Some(chunk) => chunk.map_err(|e| unreadable(&e))?,
-                    None => return Err(Failure::disk("the package ended before its end")),
-                },
-            };
-            let begun = Instant::now();
-            let stands = match self.patch(url, &chunk).await? {
-                Sent::At(at) if at == chunk.end() => {
-                    let seconds = begun.elapsed().as_secs_f64();
-                    self.chunk_size = adapted(chunk.bytes.len(), seconds, self.chunk_size);
-                    chunks.resize(self.chunk_size);
-                    at
+        let mut last_failure = None;
+        let mut step = standing.begin();
+        loop {
+            self.journal.progress(standing.offset(), length);
+            step = match step {
+                Step::Done => return Ok(Some(Delivered::Whole)),
+                Step::Nonsense => {
+                    return Err(odd(url, "says that more arrived than was sent"));
                 }
-                Sent::Gone => return Ok(None),
-                unclear => {
-                    troubles += 1;
-                    if let Sent::Unclear(failure) = unclear
-                        && troubles >= PATIENCE
-                    {
-                        return Err(failure);
-                    }
-                    if troubles >= PATIENCE {
-                        return Err(odd(url, "keeps naming places it was not sent to"));
-                    }
-                    self.chunk_size = adapted(0, 1.0, self.chunk_size);
-                    chunks.resize(self.chunk_size);
-                    tokio::time::sleep(Duration::from_millis(100 << troubles)).await;
-                    match self.offset(url).await? {
-                        Some(at) => at,
-                        None => return Ok(None),
+                Step::GiveUp => {
+                    let silent = || odd(url, "keeps naming places it was not sent to");
+                    return Err(last_failure.unwrap_or_else(silent));
+                }
+                _ if self.stop.asked() => return Ok(Some(Delivered::Stopped)),
+                Step::Continue => {
+                    let chunk = match chunks.next().await {
+                        Some(chunk) => chunk.map_err(|e| unreadable(&e))?,
+                        None => return Err(Failure::disk("the package ended before its end")),
+                    };
+                    let begun = Instant::now();
+                    match self.patch(url, &chunk).await? {
+                        Sent::Gone => return Ok(None),
+                        Sent::At(at) => {
+                            let seconds = begun.elapsed().as_secs_f64();
+                            self.chunk_size = adapted(chunk.length, seconds, self.chunk_size);
+                            chunks.resize(self.chunk_size);
+                            standing.answered(chunk.end(), at)
+                        }
+                        Sent::Unclear(failure) => {
+                            last_failure = Some(failure);
+                            standing.unclear()
+                        }
                     }
                 }
-            };
-            if stands > length {
-                return Err(odd(url, "says that more arrived than was sent"));
-            }
-            if stands > offset {
-                troubles = 0;
-            }
-            match next(chunk, stands, &chunks) {
-                Next::Chunk(rest) => at_hand = Some(rest),
-                Next::Following => {}
-                Next::ReadFrom(at) => {
+                Step::Ask => {
+                    tokio::time::sleep(FIRST_PAUSE * 2u32.pow(standing.troubles().min(5))).await;
+                    let Some(at) = self.offset(url).await? else {
+                        return Ok(None);
+                    };
+                    // A smaller piece has a better chance on a connection that breaks.
+                    self.chunk_size = (self.chunk_size / 2).max(SMALLEST);
                     chunks = Chunks::read(self.package.clone(), at, self.chunk_size);
+                    standing.asked(at)
                 }
-            }
-            offset = stands;
-            self.journal.progress(offset, length);
+            };
         }
-        Ok(Some(Delivered::Whole))
     }
 
     /// Begins an upload; its address is kept before a byte is sent.
@@ -230,10 +201,10 @@ impl<'a> Upload<'a> {
         let request = self
             .tus(Method::PATCH, url)?
             .header(CONTENT_TYPE, "application/offset+octet-stream")
-            .header(CONTENT_LENGTH, chunk.bytes.len())
+            .header(CONTENT_LENGTH, chunk.length)
             .header(OFFSET, chunk.offset)
             .header("Upload-Checksum", checksum)
-            .body(body(chunk.bytes.clone(), moved.clone()));
+            .body(body(self.package.clone(), chunk, moved.reporter()));
         let stall = self.http.stall_timeout;
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|e| answers::failure(&e, url)),
@@ -264,17 +235,6 @@ impl<'a> Upload<'a> {
             .request(method, url)?
             .header("Tus-Resumable", VERSION))
     }
-}
-
-/// How to go on when the receiver stands at a byte and this chunk is at hand.
-fn next(chunk: Chunk, stands: u64, chunks: &Chunks) -> Next {
-    if stands == chunk.end() {
-        chunks.done(chunk);
-        return Next::Following;
-    }
-    chunk
-        .from(stands)
-        .map_or(Next::ReadFrom(stands), Next::Chunk)
 }
 
 /// The address of an upload. Behind a proxy the receiver may know itself by another name or
@@ -330,9 +290,13 @@ impl Moved {
         }
     }
 
-    fn now(&self) {
-        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_millis.store(millis, Ordering::Relaxed);
+    /// To be called whenever something moves.
+    fn reporter(self: &Arc<Moved>) -> impl Fn() + Send + 'static {
+        let moved = self.clone();
+        move || {
+            let millis = u64::try_from(moved.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            moved.last_millis.store(millis, Ordering::Relaxed);
+        }
     }
 
     /// Returns once nothing has moved for so long.
@@ -346,16 +310,6 @@ impl Moved {
             }
         }
     }
-}
-
-/// A body handed over piece by piece, so that a stall is seen wherever it happens.
-fn body(bytes: Bytes, moved: Arc<Moved>) -> reqwest::Body {
-    let pieces = (0..bytes.len()).step_by(PIECE).map(move |start| {
-        moved.now();
-        let end = (start + PIECE).min(bytes.len());
-        Ok::<_, std::convert::Infallible>(bytes.slice(start..end))
-    });
-    reqwest::Body::wrap_stream(futures::stream::iter(pieces))
 }
 
 #[cfg(test)]
