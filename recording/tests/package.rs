@@ -310,3 +310,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn without_digests_size_and_time_still_count() {
+    let dir = tempfile::tempdir().unwrap();
+    sample(dir.path());
+    let manifest = gather(dir.path(), &about()).unwrap();
+    let package = Package::new(dir.path(), manifest).unwrap();
+    let read = || {
+        let mut all = Vec::new();
+        let read = package.reader(0).without_digests().read_to_end(&mut all);
+        read.map(|_| all)
+    };
+    let mut with = Vec::new();
+    package.reader(0).read_to_end(&mut with).unwrap();
+    assert!(read().unwrap() == with);
+    write(dir.path(), "exactly-one-block", b"no longer");
+    let said = read().err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(said.contains("changed while"), "{said}");
+}

@@ -89,7 +89,8 @@ impl Package {
 /// Reads a package from some byte on.
 ///
 /// Every file is held against the manifest: size and time of change at the opening and at the
-/// end, and the digest of all of it when it was read from its first byte.
+/// end, and the digest of all of it when it was read from its first byte (unless
+/// [`PackageReader::without_digests`]).
 ///
 /// It borrows the package, or shares it ([`std::sync::Arc`]) where the reader has to live on.
 #[derive(Debug)]
@@ -97,6 +98,7 @@ pub struct PackageReader<P> {
     package: P,
     position: u64,
     open: Option<OpenFile>,
+    takes_digests: bool,
 }
 
 #[derive(Debug)]
@@ -116,7 +118,16 @@ impl<P: Deref<Target = Package>> PackageReader<P> {
             position: offset.min(package.length()),
             package,
             open: None,
+            takes_digests: true,
         }
+    }
+
+    /// Without taking the files' digests again, for whoever has the bytes checked elsewhere: size
+    /// and time of change alone tell whether a file is still the same.
+    #[must_use]
+    pub fn without_digests(mut self) -> PackageReader<P> {
+        self.takes_digests = false;
+        self
     }
 
     /// The next byte to be read, counted from the start of the tar.
@@ -159,7 +170,12 @@ impl<P: Deref<Target = Package>> PackageReader<P> {
         let entry = &self.package.manifest.files[index];
         let mut open = match self.open.take() {
             Some(open) if open.index == index && open.offset == offset => open,
-            _ => OpenFile::at(self.package.root.join(&entry.path), index, entry, offset)?,
+            _ => {
+                let path = self.package.root.join(&entry.path);
+                let mut open = OpenFile::at(path, index, entry, offset)?;
+                open.hasher = open.hasher.filter(|_| self.takes_digests);
+                open
+            }
         };
         let left = entry.size - offset;
         let want = usize::try_from(left).map_or(buffer.len(), |left| buffer.len().min(left));

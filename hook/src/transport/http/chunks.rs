@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
 /// Smallest chunk, on the slowest links, and what sizes are multiples of.
 pub(super) const SMALLEST: u64 = 256 * 1024;
-/// Bytes read at a time.
-const PIECE: usize = 256 * 1024;
+/// Bytes read at a time: small enough for the allocator to use the same memory again and again.
+const PIECE: usize = 64 * 1024;
 
 /// Consecutive bytes of a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Chunks {
         let size = Arc::new(AtomicU64::new(size));
         let wanted = size.clone();
         tokio::task::spawn_blocking(move || {
-            let mut reader = package.reader(offset);
+            // The receiver holds every file against the manifest; once is enough.
+            let mut reader = package.reader(offset).without_digests();
             let mut buffer = vec![0; PIECE];
             loop {
                 let chunk = hash(&mut reader, wanted.load(Ordering::Relaxed), &mut buffer);
@@ -106,7 +107,7 @@ pub(super) fn body(
     chunk: &Chunk,
     moved: impl Fn() + Send + 'static,
 ) -> reqwest::Body {
-    let mut reader = PackageReader::new(package, chunk.offset);
+    let mut reader = PackageReader::new(package, chunk.offset).without_digests();
     let end = chunk.end();
     let pieces = std::iter::from_fn(move || {
         moved();
