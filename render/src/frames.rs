@@ -1,19 +1,24 @@
 //! Single pictures of the presentation area, as PNG files.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
-use resvg::tiny_skia::{Color, IntSize, Pixmap, PixmapPaint, Transform};
+use resvg::tiny_skia::{IntSize, Pixmap};
 
+use crate::encode::process::{Processes, output_of, quiet};
 use crate::error::Error;
 use crate::fonts::Fonts;
 use crate::geometry::{Rgb, Size};
+use crate::media::{Tools, input};
 use crate::raster::Painter;
 use crate::source::Source;
 use crate::time::Millis;
 use crate::timeline::Timeline;
 use crate::warning::Warning;
+
+/// How long ffmpeg may take for one picture.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Writes one PNG per instant into `dir`, named by its order and time (`0001-12.300.png`), each
 /// exactly the presentation area at that instant; during a screen share the share's picture.
@@ -50,18 +55,20 @@ pub fn frames(
     std::fs::create_dir_all(dir).map_err(failed("making", dir))?;
     let mut written = Vec::with_capacity(at.len());
     for (n, &t) in at.iter().enumerate() {
-        let share = timeline.share_at(t).and(source.deskshare());
-        let png = match share.and_then(|film| shared(&film, t, size, background)) {
-            Some(picture) => picture.encode_png(),
-            None => {
-                painter.paint(t, &mut Vec::new());
-                let size = IntSize::from_wh(size.width, size.height);
-                let pixmap =
-                    size.and_then(|size| Pixmap::from_vec(painter.pixels().to_vec(), size));
-                let Some(pixmap) = pixmap else { continue };
-                pixmap.encode_png()
+        let mut shown = None;
+        if let (Some(_), Some(film)) = (timeline.share_at(t), source.deskshare()) {
+            match shared(&film, t, size, background) {
+                Ok(picture) => shown = Some(picture),
+                Err(why) => timeline.warnings.add("screen share left out", None, why),
             }
-        };
+        }
+        if shown.is_none() {
+            painter.paint(t, &mut Vec::new());
+            shown = IntSize::from_wh(size.width, size.height)
+                .and_then(|size| Pixmap::from_vec(painter.pixels().to_vec(), size));
+        }
+        let Some(picture) = shown else { continue };
+        let png = picture.encode_png();
         let path = dir.join(format!("{:04}-{t}.png", n + 1));
         let png = png.map_err(|error| Error::BadFile {
             path: path.clone(),
@@ -73,41 +80,33 @@ pub fn frames(
     Ok((written, timeline.warnings.list()))
 }
 
-/// The picture of the share's film at `t`, fitted into `size`.
-fn shared(film: &Path, t: Millis, size: Size, background: Rgb) -> Option<Pixmap> {
-    let (width, height) = (size.width, size.height);
-    let filter =
-        format!("scale={width}:{height}:force_original_aspect_ratio=decrease:flags=bicubic");
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-ss", &t.to_string(), "-i"])
-        .arg(film)
-        .args([
-            "-frames:v",
-            "1",
-            "-vf",
-            &filter,
-            "-c:v",
-            "png",
-            "-f",
-            "image2pipe",
-            "-",
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let picture = Pixmap::decode_png(&output.stdout).ok()?;
-    let mut canvas = Pixmap::new(width, height)?;
+/// The last picture of the share's film up to `t`, fitted into `size`.
+fn shared(film: &Path, t: Millis, size: Size, background: Rgb) -> Result<Pixmap, String> {
+    let Size { width, height } = size;
     let Rgb(red, green, blue) = background;
-    canvas.fill(Color::from_rgba8(red, green, blue, 255));
-    let middle =
-        |outer: u32, inner: u32| i32::try_from(outer.saturating_sub(inner) / 2).unwrap_or(0);
-    canvas.draw_pixmap(
-        middle(width, picture.width()),
-        middle(height, picture.height()),
-        picture.as_ref(),
-        &PixmapPaint::default(),
-        Transform::identity(),
-        None,
+    // Films of screen shares have at least a picture a second, most have five.
+    let start = Millis(t.0.saturating_sub(2000));
+    let filter = format!(
+        "reverse,scale={width}:{height}:force_original_aspect_ratio=decrease:flags=bicubic,\
+         pad={width}:{height}:-1:-1:color=0x{red:02x}{green:02x}{blue:02x},setsar=1"
     );
-    Some(canvas)
+    let mut command = quiet(&Tools::default().ffmpeg);
+    command
+        .args(["-nostdin", "-ss", &start.to_string()])
+        .args(["-t", &Millis(t.0 - start.0 + 1).to_string()])
+        .args(input(film))
+        .args(["-frames:v", "1", "-vf", &filter])
+        .args(["-f", "rawvideo", "-pix_fmt", "rgba", "-"]);
+    let bytes = width as usize * height as usize * 4;
+    let processes = Processes::new(PATIENCE);
+    let pixels = output_of(
+        &processes,
+        &mut command,
+        "taking a picture out of a film",
+        bytes,
+    )
+    .map_err(|error| error.to_string())?;
+    IntSize::from_wh(width, height)
+        .and_then(|size| Pixmap::from_vec(pixels, size))
+        .ok_or_else(|| "the film has no picture there".into())
 }

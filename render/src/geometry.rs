@@ -100,7 +100,7 @@ impl Rect {
     }
 }
 
-/// A point in the slide's units (see [`crate::timeline::Units`]).
+/// A point in the slide's units (see [`crate::timeline::Board`]).
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Point {
     /// To the right.

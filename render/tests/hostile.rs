@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use render::fonts::Fonts;
 use render::geometry::{Rgb, Size};
 use render::raster::Painter;
@@ -175,6 +176,21 @@ fn an_svg_that_grows_without_end_is_refused() {
 }
 
 #[test]
+fn filters_that_take_for_ever_are_refused() {
+    let written = Written::new(10.0);
+    let slide = written.file(
+        "presentation/slow.svg",
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="800" height="600"><filter id="f"><feTurbulence baseFrequency="0.1" numOctaves="2000000000"/></filter><rect width="800" height="600" filter="url(#f)"/></svg>"##,
+    );
+    let written = written.slide("image1", "0", &slide, 800, 600);
+    let (_, warnings) = painted(&written);
+    assert!(
+        warnings.iter().any(|w| w.contains("feTurbulence")),
+        "{warnings:#?}"
+    );
+}
+
+#[test]
 fn a_truncated_or_missing_shapes_file_is_a_warning() {
     let written = Written::new(10.0);
     let slide = written.png("a.png", 800, 600);
@@ -219,6 +235,37 @@ fn a_picture_that_claims_to_be_huge_is_refused() {
         warnings.iter().any(|w| w.contains("too many")),
         "{warnings:#?}"
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn no_damage_to_a_file_is_more_than_a_warning(
+        name in prop::sample::select(vec!["shapes.svg", "panzooms.xml", "cursor.xml", "metadata.xml"]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+    ) {
+        let written = Written::new(10.0);
+        let slide = written.png("a.png", 80, 60);
+        let text = r#"<switch><foreignObject x="0" y="0" width="70" height="50"><p>some text</p></foreignObject></switch>"#;
+        let written = written
+            .slide("image1", "0 5", &slide, 80, 60)
+            .canvas("image1", &[
+                shape("image1-a1", 1.0, "stroke:#f00;stroke-width:3;fill:none", r#"<path d="M1 2C3 4,5 6,7 8L9 9"/>"#),
+                shape("image1-a2", 2.0, "color:#f00;font-size:12px", text),
+            ])
+            .view(1.0, "0 0 40 30")
+            .pointer(1.0, "0.5 0.5");
+        let source = Arc::new(Source::open(written.done()).unwrap());
+        let path = source.dir().join(name);
+        let mut bytes = std::fs::read(&path).unwrap();
+        for (index, byte) in changes {
+            let n = index.index(bytes.len());
+            bytes[n] = byte;
+        }
+        std::fs::write(&path, bytes).unwrap();
+        painted_as_it_is(&source);
+    }
 }
 
 fn crc32(bytes: &[u8]) -> u32 {

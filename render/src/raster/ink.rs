@@ -8,6 +8,7 @@ use resvg::tiny_skia::PixmapMut;
 use resvg::usvg;
 use serde_json::Value;
 
+use super::guarded;
 use super::projection::Projection;
 use crate::fonts::Fonts;
 use crate::geometry::{Rect, Size};
@@ -165,7 +166,8 @@ impl Inks {
             r#"<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="10000" height="10000">{}</svg>"#,
             fragment.svg
         );
-        let tree = usvg::Tree::from_str(&svg, &self.options)
+        let tree = guarded(|| usvg::Tree::from_str(&svg, &self.options))
+            .ok_or_else(|| Skipped::because("it cannot be read"))?
             .map_err(|error| Skipped::because(error.to_string()))?;
         Ok(Ink {
             tree,
@@ -201,7 +203,7 @@ impl Ink {
 
     /// Paints it on the pixels of `area`.
     pub(super) fn paint(&self, projection: &Projection, area: Rect, pixels: &mut PixmapMut<'_>) {
-        resvg::render(&self.tree, projection.transform(area), pixels);
+        guarded(|| resvg::render(&self.tree, projection.transform(area), pixels));
     }
 }
 
@@ -215,7 +217,7 @@ fn images(source: Arc<Source>, fonts: Arc<Fonts>) -> usvg::ImageHrefStringResolv
         if data.starts_with(b"\x89PNG") {
             return Some(usvg::ImageKind::PNG(Arc::new(data)));
         }
-        usvg::Tree::from_data(&data, &super::svg_options(&fonts))
+        guarded(|| usvg::Tree::from_data(&data, &super::svg_options(&fonts)))?
             .ok()
             .map(usvg::ImageKind::SVG)
     })

@@ -229,6 +229,12 @@ impl Painter {
     }
 }
 
+/// Runs what reads or draws a stranger's SVG. A mistake in the libraries that do it must cost the
+/// picture at hand, not the film.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
+}
+
 /// How SVG is read: with these fonts, and without following any reference.
 fn svg_options(fonts: &Arc<Fonts>) -> usvg::Options<'static> {
     usvg::Options {

@@ -38,12 +38,17 @@ impl Disc {
             }
             Board::Tldraw { second: true, .. } => (6.5 * projection.scale, [224, 49, 49], 1.25),
         };
+        // The first generation's pointer is no part of the page, and is not cut off at its edge.
+        let clip = match board {
+            Board::Tldraw { second: false, .. } => Rect::of(size),
+            Board::Svg | Board::Tldraw { .. } => projection.clip,
+        };
         Disc {
             x: (projection.left + (point.x + shift) * projection.scale) as f32,
             y: (projection.top + (point.y + shift) * projection.scale) as f32,
             radius: radius as f32,
             color,
-            clip: projection.clip,
+            clip,
         }
     }
 }

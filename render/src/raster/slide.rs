@@ -10,6 +10,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use resvg::tiny_skia::{Color, Pixmap, PixmapMut, Transform};
 use resvg::usvg;
 
+use super::guarded;
 use super::projection::Projection;
 use crate::geometry::{Rect, Rgb, Size, ViewBox};
 use crate::source::Source;
@@ -24,6 +25,15 @@ const MOST_PIXELS: u64 = 40_000_000;
 /// How much of finished slides is kept, in bytes: at 720p, enough for going back and forth between
 /// a few of them.
 const LAYERS_KEPT: usize = 16 << 20;
+
+/// What SVG can do, pages of documents never need, and can be made to take for ever.
+const REFUSED: [&str; 5] = [
+    "<!ENTITY",
+    "feTurbulence",
+    "feConvolveMatrix",
+    "feMorphology",
+    "marker",
+];
 
 /// How many opened pictures are kept.
 const PICTURES_KEPT: usize = 2;
@@ -138,7 +148,13 @@ fn open(source: &Source, href: &str, options: &usvg::Options<'_>) -> Result<Pict
     if data.starts_with(b"\x89PNG") {
         decode(&data)
     } else {
-        let tree = usvg::Tree::from_data(&data, options).map_err(|error| error.to_string())?;
+        let text = std::str::from_utf8(&data).map_err(|_| "neither PNG nor SVG")?;
+        if let Some(refused) = REFUSED.iter().find(|refused| text.contains(**refused)) {
+            return Err(format!("it uses {refused}, which is not drawn"));
+        }
+        let tree = guarded(|| usvg::Tree::from_str(text, options))
+            .ok_or("it cannot be read")?
+            .map_err(|error| error.to_string())?;
         Ok(Picture::Vector(Box::new(tree)))
     }
 }
@@ -249,7 +265,7 @@ fn draw(picture: &Picture, area: ViewBox, projection: &Projection, layer: &mut P
                 (left - f64::from(seen.x)) as f32,
                 (top - f64::from(seen.y)) as f32,
             );
-            resvg::render(tree, transform, &mut pixmap);
+            guarded(|| resvg::render(tree, transform, &mut pixmap));
         }
     }
     blend(&drawn, seen, layer);

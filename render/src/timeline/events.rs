@@ -13,8 +13,7 @@ use crate::warning::Warnings;
 /// How many events one list may have: one for every tenth of a second of a week.
 const MOST_EVENTS: usize = 6_048_000;
 
-/// After how long the player of 0.9 and 1.x hides a
-/// pointer that does not move.
+/// After how long the player of 0.9 and 1.x hides a pointer that does not move.
 const OLD_POINTER_STAYS: Millis = Millis(3000);
 
 /// `panzooms.xml`: the visible parts, and whether they are in units of a tldraw page.

@@ -14,7 +14,7 @@ pub mod tldraw;
 /// One version of a shape, ready to be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fragment {
-    /// SVG elements in the slide's units ([`crate::timeline::Units`]), without an `<svg>` around
+    /// SVG elements in the slide's units ([`crate::timeline::Board`]), without an `<svg>` around
     /// them; the namespaces of SVG (default) and of `xlink` are declared by whoever draws it.
     ///
     /// An `<image>` may refer to a file by its path relative to the recording's folder, or hold
