@@ -82,6 +82,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PNG", requires = "output")]
     sheet: Option<PathBuf>,
 
+    /// Write single frames into this folder as PNG, instead of the film; with --layout
+    /// presentation-only exactly the presentation area
+    #[arg(long, value_name = "FOLDER", requires = "at")]
+    frames: Option<PathBuf>,
+
+    /// Instants for --frames, as 12.3,45
+    #[arg(long, value_parser = instant, value_delimiter = ',', value_name = "TIMES")]
+    at: Vec<Millis>,
+
+    /// Print what is on the screen at these instants and why, as JSON, instead of making the film
+    #[arg(long, value_parser = instant, value_delimiter = ',', value_name = "TIMES")]
+    explain: Vec<Millis>,
+
     /// Tell progress, warnings and the result as one JSON object per line on standard output
     #[arg(long)]
     json: bool,
@@ -89,10 +102,16 @@ pub(crate) struct Args {
 
 /// Runs the command: 0 done, 2 bad usage or input, 1 anything else.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let options = options(&args);
+    if !args.explain.is_empty() {
+        return explain(&args);
+    }
+    if let Some(dir) = &args.frames {
+        return Ok(frames(&args, dir, &options));
+    }
     let Some(output) = args.output.clone() else {
         anyhow::bail!("give the MP4 to write with --output");
     };
-    let options = options(&args);
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_signals(Arc::clone(&stop))?;
     let teller = Teller::new(&args);
@@ -115,6 +134,42 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     teller.done(&report, &output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn explain(args: &Args) -> anyhow::Result<ExitCode> {
+    match render::explain::explain(&args.source, &args.explain) {
+        Ok(explanations) => {
+            for explanation in &explanations {
+                say(&serde_json::to_string_pretty(explanation)?);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Ok(Teller::new(args).failed(&error)),
+    }
+}
+
+fn frames(args: &Args, dir: &Path, options: &Options) -> ExitCode {
+    let written = if options.layout == Layout::PresentationOnly {
+        let (size, background) = (options.size, options.background);
+        render::frames::frames(&args.source, &args.at, dir, size, background)
+    } else {
+        render::convert::stills(&args.source, &args.at, dir, options)
+    };
+    let (files, warnings) = match written {
+        Ok(written) => written,
+        Err(error) => return Teller::new(args).failed(&error),
+    };
+    if args.json {
+        print_json(&json!({ "event": "done", "frames": files, "warnings": warnings }));
+    } else {
+        for warning in &warnings {
+            eprintln!("warning: {warning}");
+        }
+        for file in &files {
+            say(&file.display().to_string());
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn options(args: &Args) -> Options {
@@ -252,7 +307,7 @@ impl Teller {
             eprintln!("warning: {warning}");
         }
         let seconds = report.elapsed.as_secs_f64();
-        println!(
+        say(&format!(
             "{}: {} s, {}x{}, {:.1} MB, made in {seconds:.1} s ({:.1} times real time)",
             output.display(),
             report.duration,
@@ -260,15 +315,19 @@ impl Teller {
             report.size.height,
             report.bytes as f64 / 1e6,
             report.duration.seconds() / seconds.max(0.001),
-        );
+        ));
         Ok(())
     }
 }
 
-/// Nobody may be listening any more, which is no reason to stop.
 fn print_json(event: &serde_json::Value) {
+    say(&event.to_string());
+}
+
+/// Nobody may be listening any more, which is no reason to stop.
+fn say(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{event}");
+    let _ = writeln!(out, "{text}");
     let _ = out.flush();
 }
 

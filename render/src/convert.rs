@@ -125,15 +125,8 @@ pub fn convert(
 ) -> Result<Report, Error> {
     let began = Instant::now();
     let processes = Processes::new(options.patience);
-    check_options(options)?;
-    let source = Arc::new(Source::open(source)?);
-    media::check(&options.tools, &processes)?;
-    let timeline = Timeline::read(&source)?;
-    let found = Found::look(&source, &timeline, &options.tools, &processes)?;
-    let span = span(&source, &timeline, &found, options.range)?;
-
-    let inputs = fingerprint(&source, options);
-    let film = film(source, timeline, found, span, options, &processes);
+    let (film, span) = prepare(source, options, &processes)?;
+    let inputs = fingerprint(&film.source, options);
     let (dir, name) = parts_of(output)?;
     let work_dir = options
         .work_dir
@@ -162,6 +155,38 @@ pub fn convert(
         elapsed: began.elapsed(),
         warnings: film.timeline.warnings.list(),
     })
+}
+
+/// Writes the frames that the film would have at the instants `at` into `dir` as PNG files; gives
+/// them in that order, and what was left out.
+///
+/// # Errors
+/// As [`convert`].
+pub fn stills(
+    source: &Path,
+    at: &[Millis],
+    dir: &Path,
+    options: &Options,
+) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
+    let processes = Processes::new(options.patience);
+    let (film, _) = prepare(source, options, &processes)?;
+    let written = encode::still::write(&film, at, dir)?;
+    Ok((written, film.timeline.warnings.list()))
+}
+
+fn prepare<'a>(
+    source: &Path,
+    options: &Options,
+    processes: &'a Processes,
+) -> Result<(Film<'a>, Span), Error> {
+    check_options(options)?;
+    let source = Arc::new(Source::open(source)?);
+    media::check(&options.tools, processes)?;
+    let timeline = Timeline::read(&source)?;
+    let found = Found::look(&source, &timeline, &options.tools, processes)?;
+    let span = span(&source, &timeline, &found, options.range)?;
+    let film = film(source, timeline, found, span, options, processes);
+    Ok((film, span))
 }
 
 /// Removed unless it was renamed.

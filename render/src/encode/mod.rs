@@ -12,6 +12,7 @@ mod plan;
 pub(crate) mod process;
 mod raw_stream;
 mod segment;
+pub(crate) mod still;
 mod work;
 
 use std::path::Path;

@@ -48,6 +48,25 @@ pub(crate) fn encode(
     }
 }
 
+/// The frame as it is at one instant of the film.
+pub(crate) fn still(film: &Film<'_>, at: Tick) -> Result<Frame, Error> {
+    let mut picture = Picture::new(film)?;
+    let moment = Segment {
+        start: at,
+        end: at + film.grid.step,
+    };
+    for stretch in film
+        .stretches
+        .iter()
+        .filter_map(|s| within(s, moment))
+        .take(1)
+    {
+        picture.arrange(film, &stretch)?;
+        picture.bring_to(film, &stretch, stretch.start);
+    }
+    Ok(picture.frame)
+}
+
 enum Failure {
     Pipe(std::io::Error),
     Other(Error),
