@@ -137,8 +137,8 @@ while :; do
     kill -0 "$receiver_pid" 2>/dev/null || fail "the receiver ended"
     stage=$(curl -sf -H "Authorization: Bearer $(cat "$scratch/etc/token")" "http://127.0.0.1:$port/api/v1/recordings/$record_id" |
         sed -n 's/.*"stage":"\([a-z]*\)".*/\1/p') || true
-    now=$(receiver recording show "$record_id" 2>/dev/null | grep -iE '[0-9]+ ?%' | tail -n 1 | sed 's/^ *//') || true
-    line="$stage${now:+: $now}"
+    percent=$(receiver recording show "$record_id" 2>/dev/null | sed -n 's/^State.* \([0-9]*\) %.*/\1/p') || true
+    line="$stage${percent:+ $percent %}"
     if [ "$line" != "$last" ] && [ -n "$line" ]; then
         echo "    $line"
         last=$line

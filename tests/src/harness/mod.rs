@@ -17,13 +17,30 @@ pub use site::{Delivery, Site, SiteBuilder};
 ///
 /// # Panics
 /// Nothing came within `limit`.
-pub fn eventually<T>(what: &str, limit: Duration, mut poll: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, limit: Duration, poll: impl FnMut() -> Option<T>) -> T {
+    eventually_or(what, limit, String::new, poll)
+}
+
+/// Waits until `poll` gives something; `explain` says why it did not.
+///
+/// # Panics
+/// Nothing came within `limit`.
+pub fn eventually_or<T>(
+    what: &str,
+    limit: Duration,
+    explain: impl Fn() -> String,
+    mut poll: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = poll() {
             return found;
         }
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "not within {limit:?}: {what}\n{}",
+            explain()
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::command;
-use super::{Finished, Running, eventually, free_port, source_root};
+use super::{Finished, Running, eventually, eventually_or, free_port, source_root};
 use crate::samples::{Generation, Node, Recording};
 
 /// How long anything in a test may take before it counts as hung.
@@ -89,12 +89,13 @@ impl SiteBuilder {
 /// A node and a receiver.
 #[derive(Debug)]
 pub struct Site {
-    scratch: TempDir,
+    // First, so that it is killed, and its log shown, while the folder is there.
+    receiver: Option<Running>,
     /// The sample node.
     pub node: Node,
     port: u16,
-    receiver: Option<Running>,
     hook_more: String,
+    scratch: TempDir,
 }
 
 impl Site {
@@ -226,25 +227,26 @@ impl Site {
 
     /// Waits until a recording is registered.
     pub fn wait_done(&self, record_id: &str) {
-        eventually(&format!("{record_id} is done"), LONG, || {
-            match self.stage(record_id)?.as_str() {
-                "done" => Some(()),
-                "failed" => panic!("{record_id} failed:\n{}", self.story(record_id)),
-                _ => None,
-            }
-        });
+        self.wait_stage(record_id, "done", "failed");
     }
 
     /// Waits until a recording has failed for good, and gives its story.
     pub fn wait_failed(&self, record_id: &str) -> String {
-        eventually(&format!("{record_id} has failed"), LONG, || {
-            match self.stage(record_id)?.as_str() {
-                "failed" => Some(()),
-                "done" => panic!("{record_id} is done:\n{}", self.story(record_id)),
-                _ => None,
-            }
-        });
+        self.wait_stage(record_id, "failed", "done");
         self.story(record_id)
+    }
+
+    fn wait_stage(&self, record_id: &str, wanted: &str, unwanted: &str) {
+        let what = format!("{record_id} is {wanted}");
+        let explain = || {
+            let hook = self.hook(["status"]).all();
+            format!("{}\n{hook}", self.story(record_id))
+        };
+        eventually_or(&what, LONG, explain, || {
+            let stage = self.stage(record_id)?;
+            assert!(stage != unwanted, "{record_id} is {stage}:\n{}", explain());
+            (stage == wanted).then_some(())
+        });
     }
 
     /// What `recording show` says.

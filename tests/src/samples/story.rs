@@ -190,14 +190,14 @@ impl Story {
                         Figure::Ellipse((0.62, 0.3), (0.62 + 0.3 * part, 0.3 + 0.5 * part))
                     }),
                 );
-                self.zoom(page, at(0.58), (0.5, 0.22), 0.5);
+                self.zoom(page, at(0.55), (0.5, 0.22), 0.5);
                 self.draw(
                     page,
                     Colour::Green,
-                    Some(at(0.92)),
-                    pencil(at(0.64), at(0.78), tick),
+                    Some(at(0.97)),
+                    pencil(at(0.62), at(0.76), tick),
                 );
-                self.zoom(page, at(0.86), (0.0, 0.0), 1.0);
+                self.zoom(page, at(0.94), (0.0, 0.0), 1.0);
             }
             1 => {
                 self.draw(
@@ -205,7 +205,7 @@ impl Story {
                     Colour::Violet,
                     None,
                     growing(at(0.1), at(0.24), 3, |part| {
-                        Figure::Rectangle((0.05, 0.28), (0.05 + 0.5 * part, 0.28 + 0.14 * part))
+                        Figure::Rectangle((0.05, 0.24), (0.05 + 0.5 * part, 0.24 + 0.09 * part))
                     }),
                 );
                 self.draw(
