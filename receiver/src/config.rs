@@ -148,7 +148,33 @@ impl Config {
                 ));
             }
         }
-        if !(144..=4320).contains(&config.convert.height) || config.convert.height % 2 != 0 {
+        let folders = [
+            ("spool_dir", &config.spool_dir),
+            ("archive_dir", &config.archive_dir),
+            ("media_dir", &config.media_dir),
+            ("work_dir", &config.work_dir),
+        ];
+        for (index, (key, folder)) in folders.iter().enumerate() {
+            if !folder.is_absolute() {
+                let why = format!("{} is not an absolute path", folder.display());
+                return Err(SettingsError::key(path, key, why));
+            }
+            if let Some((other, _)) = folders[..index].iter().find(|(_, f)| f == folder) {
+                return Err(SettingsError::key(
+                    path,
+                    key,
+                    format!("is the same folder as {other}"),
+                ));
+            }
+        }
+        let longest = Duration::from_secs(10 * 366 * 24 * 3600);
+        if !(Duration::from_secs(1)..=longest).contains(&config.upload.expire_after) {
+            let why = "is not between 1s and ten years";
+            return Err(SettingsError::key(path, "upload.expire_after", why));
+        }
+        if !(144..=4320).contains(&config.convert.height)
+            || !config.convert.height.is_multiple_of(2)
+        {
             let why = format!(
                 "{} is not an even number of pixels between 144 and 4320",
                 config.convert.height
@@ -265,6 +291,18 @@ mod tests {
                 "convert.height: 721 is not an even number",
             ),
             ("listen: here", "listen: "),
+            (
+                "spool_dir: spool",
+                "spool_dir: spool is not an absolute path",
+            ),
+            (
+                "media_dir: /x\nwork_dir: /x",
+                "work_dir: is the same folder as media_dir",
+            ),
+            (
+                "upload: {expire_after: 10000y}",
+                "upload.expire_after: is not between",
+            ),
         ] {
             let said = read(&format!("{MINIMAL}{yaml}\n")).unwrap_err();
             assert!(said.contains(words), "{said}");

@@ -20,6 +20,11 @@ pub const SCHEMA: u32 = 1;
 /// Largest manifest read, in bytes: room for about 100,000 files.
 pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
+/// Longest name of a file or folder, in bytes, that Linux's file systems hold.
+const MAX_NAME: usize = 255;
+/// Longest path taken, in bytes; Linux takes 4096 together with the folder it lies in.
+const MAX_PATH: usize = 3000;
+
 /// What a package holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -49,6 +54,9 @@ pub struct Manifest {
     pub metadata_problem: Option<String>,
     /// Whether `events.xml` was there to read moderators from.
     pub events_seen: bool,
+    /// Why `events.xml` could not be read to its end, when that was so: moderators may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events_problem: Option<String>,
     /// Who moderated, from `events.xml`.
     #[serde(default)]
     pub moderators: Vec<Moderator>,
@@ -95,6 +103,12 @@ pub enum ManifestError {
     /// A file's path leads elsewhere than into the recording's own folder.
     #[error("{MEMBER_NAME}: file path \"{0}\" is not below {1}")]
     Path(String, String),
+    /// There is nothing in it.
+    #[error("{MEMBER_NAME}: no file is listed")]
+    Empty,
+    /// A path that no file system can hold beside the others.
+    #[error("{MEMBER_NAME}: file path \"{0}\" {1}")]
+    Impossible(String, &'static str),
     /// The same path twice.
     #[error("{MEMBER_NAME}: file path \"{0}\" is listed twice")]
     Twice(String),
@@ -119,6 +133,9 @@ impl Manifest {
         if manifest.schema != SCHEMA {
             return Err(ManifestError::Schema(manifest.schema));
         }
+        if manifest.files.is_empty() {
+            return Err(ManifestError::Empty);
+        }
         let below = manifest.member_prefix();
         let mut seen = BTreeSet::new();
         for file in &manifest.files {
@@ -131,6 +148,18 @@ impl Manifest {
             }
             if !seen.insert(file.path.as_str()) {
                 return Err(ManifestError::Twice(shown(&file.path)));
+            }
+        }
+        for path in &seen {
+            if path.len() > MAX_PATH || path.split('/').any(|part| part.len() > MAX_NAME) {
+                return Err(ManifestError::Impossible(shown(path), "is too long"));
+            }
+            let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+            if let Some(parent) = parents.into_iter().find(|parent| seen.contains(parent)) {
+                return Err(ManifestError::Impossible(
+                    shown(parent),
+                    "is a file and a folder",
+                ));
             }
         }
         let found = content_digest(&manifest.files);
@@ -220,6 +249,7 @@ mod tests {
             metadata: None,
             metadata_problem: None,
             events_seen: false,
+            events_problem: None,
             moderators: vec![],
             files,
             left_out: vec![],
@@ -269,7 +299,27 @@ mod tests {
         let mut lied = manifest(&["video/r-1/a"]);
         lied.digest = Digest::of(b"");
         assert!(Manifest::parse(&lied.to_json().unwrap()).is_err());
-        let mut newer = manifest(&[]);
+        let clash = manifest(&["video/r-1/a", "video/r-1/a/b"]);
+        assert!(
+            Manifest::parse(&clash.to_json().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("and a folder")
+        );
+        let long = manifest(&[&format!("video/r-1/{}", "n".repeat(300))]);
+        assert!(
+            Manifest::parse(&long.to_json().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("too long")
+        );
+        assert!(
+            Manifest::parse(&manifest(&[]).to_json().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("no file")
+        );
+        let mut newer = manifest(&["video/r-1/a"]);
         newer.schema = 2;
         assert!(
             Manifest::parse(&newer.to_json().unwrap())

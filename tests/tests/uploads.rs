@@ -673,16 +673,46 @@ async fn no_space_is_507_and_nothing_is_made() {
 #[tokio::test]
 async fn expired_uploads_are_gone() {
     let site = Site::builder()
-        .receiver_yml("upload: {expire_after: 0s, keep_free: 0B}\n")
+        .receiver_yml("upload: {expire_after: 1s, keep_free: 0B}\n")
         .start();
     let client = Client::of(&site);
     let path = client.create(10).await;
-    assert_eq!(
-        client.request("HEAD", &path).send().await.unwrap().status(),
-        StatusCode::NOT_FOUND
-    );
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = client.request("HEAD", &path).send().await.unwrap().status();
+        if status == StatusCode::NOT_FOUND {
+            break;
+        }
+        assert_eq!(status, StatusCode::OK);
+        assert!(std::time::Instant::now() < deadline, "it never expires");
+    }
     assert_eq!(
         client.patch(&path, 0, "abc").await.status(),
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_after_the_last_byte_has_delivered() {
+    let site = Site::start();
+    let client = Client::of(&site);
+    let bytes: Vec<u8> = (0..3_000_000u32)
+        .map(|n| n.to_le_bytes()[0] ^ 0x5a)
+        .collect();
+    for _ in 0..5 {
+        let path = client.create(bytes.len() as u64).await;
+        let request = format!(
+            "PATCH {path} HTTP/1.1\r\nContent-Type: {CHUNK}\r\nUpload-Offset: 0\r\nContent-Length: {}",
+            bytes.len()
+        );
+        drop(client.raw(&request, &bytes));
+        let id = path.trim_start_matches("/files/");
+        let rejected = site.path(&format!("receiver/spool/rejected/upload~{id}.tar"));
+        // It is no package, so import puts it aside: with every byte, without anybody asking.
+        let arrived =
+            support::harness::eventually("it is put aside", Duration::from_secs(30), || {
+                rejected.exists().then(|| fs::read(&rejected).unwrap())
+            });
+        assert!(arrived == bytes, "{} bytes arrived", arrived.len());
+    }
 }

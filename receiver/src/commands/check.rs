@@ -68,13 +68,13 @@ fn folders(config: &Config) -> Vec<Finding> {
         .iter()
         .map(|(key, folder)| writable(key, folder))
         .collect();
-    if let Ok(archive) = Archive::open(&config.archive_dir) {
-        if let Err(error) = archive.probe() {
-            findings.push(Finding::wrong(
-                format!("archive_dir {}: {error}", config.archive_dir.display()),
-                "give it to the user that runs the receiver",
-            ));
-        }
+    if let Ok(archive) = Archive::open(&config.archive_dir)
+        && let Err(error) = archive.probe()
+    {
+        findings.push(Finding::wrong(
+            format!("archive_dir {}: {error}", config.archive_dir.display()),
+            "give it to the user that runs the receiver",
+        ));
     }
     let keep_free = config.upload.keep_free.as_u64();
     if let Ok(stat) = rustix::fs::statvfs(&config.spool_dir) {

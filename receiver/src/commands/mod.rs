@@ -5,6 +5,7 @@ mod node;
 mod recording;
 mod serve;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,6 +77,12 @@ impl ConfigArg {
         Config::read(&self.config)
     }
 
+    /// Opens the ledger that the settings name, if the service has made it.
+    async fn existing_ledger(&self) -> anyhow::Result<Ledger> {
+        let config = self.read()?;
+        Ok(Ledger::open_existing(&config.database).await?)
+    }
+
     /// Opens the ledger that the settings name.
     async fn ledger(&self) -> anyhow::Result<Ledger> {
         let config = self.read()?;
@@ -95,17 +102,39 @@ pub(crate) fn run() -> ExitCode {
         Command::Node(command) => within_runtime(node::run(command)),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("bbb2pod-receiver: {error:#}");
-        let is_settings = error.chain().any(|cause| cause.is::<SettingsError>());
-        let is_usage = error.chain().any(|cause| {
-            cause.is::<Usage>()
-                || matches!(
-                    cause.downcast_ref(),
-                    Some(LedgerError::Taken(_) | LedgerError::Open { .. })
-                )
+        eprintln!("bbb2pod-receiver: {}", told(&error));
+        let is_the_users = error.chain().any(|cause| {
+            let ledger = cause.downcast_ref::<LedgerError>();
+            cause.is::<SettingsError>()
+                || cause.is::<Usage>()
+                || ledger.is_some_and(LedgerError::is_about_the_file)
         });
-        ExitCode::from(if is_settings || is_usage { 2 } else { 1 })
+        ExitCode::from(if is_the_users { 2 } else { 1 })
     })
+}
+
+/// An error and its causes on one line; many already say their cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |line, cause| {
+        let cause = cause.to_string();
+        match line.is_empty() {
+            true => cause,
+            false if line.contains(&cause) => line,
+            false => format!("{line}: {cause}"),
+        }
+    })
+}
+
+/// Writes lines to standard output. Whoever reads them may stop at any time.
+fn print(lines: &[String]) -> anyhow::Result<()> {
+    let mut text = lines.join("\n");
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// A command that makes no sense as given.

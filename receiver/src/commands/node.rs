@@ -52,7 +52,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             println!("{token}");
         }
         Command::List { config } => {
-            let nodes = config.ledger().await?.nodes().await?;
+            let nodes = config.existing_ledger().await?.nodes().await?;
             if nodes.is_empty() {
                 eprintln!("No node may send yet. Add one with: bbb2pod-receiver node add NAME");
             }
@@ -64,7 +64,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
         }
         Command::Remove { name, config } => {
-            if !config.ledger().await?.remove_node(&name).await? {
+            if !config.existing_ledger().await?.remove_node(&name).await? {
                 return Err(Usage(format!(
                     "there is no node {name}; see: bbb2pod-receiver node list"
                 ))

@@ -6,7 +6,7 @@ use ::recording::RecordId;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{ConfigArg, Usage};
+use super::{ConfigArg, Usage, print};
 use crate::ledger::{Ledger, Recording, Stage};
 use crate::media;
 
@@ -15,9 +15,9 @@ use crate::media;
 pub(super) enum Command {
     /// List recordings, the latest changed first
     List {
-        /// Only those in this state: media, convert, register, done or failed
-        #[arg(long)]
-        state: Option<String>,
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<State>,
         /// How many at most
         #[arg(long, default_value_t = 1000)]
         limit: u32,
@@ -49,6 +49,33 @@ pub(super) enum Command {
     },
 }
 
+/// What a recording waits for, or how it ended.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum State {
+    /// Waits for the decision what its video is made from
+    Media,
+    /// Waits for its video, or it is being made
+    Convert,
+    /// Waits to be handed to Pod
+    Register,
+    /// Nothing more to do
+    Done,
+    /// Waits for a human
+    Failed,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Media => "media",
+            State::Convert => "convert",
+            State::Register => "register",
+            State::Done => "done",
+            State::Failed => "failed",
+        }
+    }
+}
+
 /// Where to start over.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum From {
@@ -68,15 +95,14 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             json,
             config,
         } => {
-            let recordings = config.ledger().await?.recordings(limit).await?;
-            let wanted = |r: &&Recording| state.as_deref().is_none_or(|state| r.state() == state);
-            for recording in recordings.iter().filter(wanted) {
-                if json {
-                    println!("{}", as_json(recording));
-                } else {
-                    println!("{}", as_line(recording));
-                }
-            }
+            let ledger = config.existing_ledger().await?;
+            let recordings = ledger.recordings(state.map(State::as_str), limit).await?;
+            let line = |recording: &Recording| match json {
+                true => as_json(recording).to_string(),
+                false => as_line(recording),
+            };
+            let lines: Vec<_> = recordings.iter().map(line).collect();
+            print(&lines)?;
         }
         Command::Show {
             record_id,
@@ -84,7 +110,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             config,
         } => {
             let settings = config.read()?;
-            let ledger = Ledger::open(&settings.database).await?;
+            let ledger = Ledger::open_existing(&settings.database).await?;
             let id = parse(&record_id)?;
             show(
                 &ledger,
@@ -105,13 +131,32 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 From::Convert => Stage::Convert,
                 From::Register => Stage::Register,
             });
-            if !config.ledger().await?.retry(&id, from).await? {
-                return Err(unknown(&id));
+            let ledger = config.existing_ledger().await?;
+            let stands = ledger.recording(&id).await?.ok_or_else(|| unknown(&id))?;
+            if let Some(why) = senseless(stands.stage, from) {
+                return Err(Usage(format!("{id} {why}")).into());
             }
+            ledger.retry(&id, from).await?;
             eprintln!("{id} is due now; a running service takes it up within seconds.");
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a recording in this stage cannot be tried again from there.
+fn senseless(stands: Stage, from: Option<Stage>) -> Option<String> {
+    let order = [Stage::Media, Stage::Convert, Stage::Register, Stage::Done];
+    let place = |stage| order.iter().position(|s| *s == stage);
+    match from {
+        None if stands == Stage::Done => {
+            Some("is done; name where to start over with --from media|convert|register".to_owned())
+        }
+        Some(from) if place(from) > place(stands) => {
+            let (from, stands) = (from.as_str(), stands.as_str());
+            Some(format!("has not come to {from} yet: it is at {stands}"))
+        }
+        _ => None,
+    }
 }
 
 fn parse(text: &str) -> anyhow::Result<RecordId> {
@@ -163,35 +208,34 @@ async fn show(
                 "at": e.at, "stage": e.stage, "level": e.level, "text": e.text,
             })).collect::<Vec<_>>(),
         });
-        println!("{object}");
-        return Ok(());
+        return print(&[object.to_string()]);
     }
-    println!("Recording    {id}");
+    let mut lines = vec![format!("Recording    {id}")];
     if let Some(recording) = &recording {
-        println!(
+        lines.push(format!(
             "Title        {}",
-            recording.title.as_deref().unwrap_or("(none)")
-        );
+            shown(recording.title.as_deref().unwrap_or("(none)"))
+        ));
         if let Some(started) = recording.started_at {
-            println!("Started      {started:.0}");
+            lines.push(format!("Started      {started:.0}"));
         }
-        println!(
+        lines.push(format!(
             "Node         {}",
             recording
                 .node
                 .as_deref()
                 .unwrap_or("(dropped into the spool)")
-        );
-        println!("State        {}", state_line(recording));
+        ));
+        lines.push(format!("State        {}", state_line(recording)));
     }
     for (format, digest, _) in &formats {
-        println!("Archived     {format}, digest {digest}");
+        lines.push(format!("Archived     {format}, digest {digest}"));
     }
     if let Some((sha256, bytes, duration_ms)) = media.as_ref().and_then(|m| m.made) {
-        println!(
+        lines.push(format!(
             "Video        {media_path}, {:.1} s, {bytes} bytes, SHA-256 {sha256}",
             duration_ms as f64 / 1000.0
-        );
+        ));
     }
     for r in &registrations {
         let url = r
@@ -199,21 +243,24 @@ async fn show(
             .as_ref()
             .map(|url| format!(", {url}"))
             .unwrap_or_default();
-        println!(
+        lines.push(format!(
             "In Pod       {} {}{url} ({:.0})",
             r.kind, r.reference, r.registered_at
-        );
+        ));
     }
-    println!("Story");
+    lines.push(format!("Story"));
     for event in &story {
         let mark = match event.level.as_str() {
             "info" => ' ',
             "warning" => '!',
             _ => 'X',
         };
-        println!("  {:.0} {mark} {:<9} {}", event.at, event.stage, event.text);
+        lines.push(format!(
+            "  {:.0} {mark} {:<9} {}",
+            event.at, event.stage, event.text
+        ));
     }
-    Ok(())
+    print(&lines)
 }
 
 fn state_line(recording: &Recording) -> String {
@@ -241,13 +288,18 @@ fn state_line(recording: &Recording) -> String {
 }
 
 fn as_line(recording: &Recording) -> String {
-    let title = recording.title.as_deref().unwrap_or("");
+    let title = shown(recording.title.as_deref().unwrap_or(""));
     format!(
         "{}\t{}\t{}",
         recording.record_id,
         state_line(recording),
         title
     )
+}
+
+/// A text from outside on one line of a terminal: without control characters, not endless.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 fn as_json(recording: &Recording) -> serde_json::Value {

@@ -30,16 +30,22 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.config.read()?;
     make_folders(&config)?;
-    let _alone = alone(&config.database.with_extension("lock"))?;
+    let _alone = [
+        alone(&config.database.with_extension("lock"))?,
+        alone(&config.spool_dir.join(".lock"))?,
+        alone(&config.archive_dir.join(".lock"))?,
+    ];
     let ledger = Ledger::open(&config.database).await?;
     let archive = Archive::open(&config.archive_dir)
         .with_context(|| format!("cannot open the archive {}", config.archive_dir.display()))?;
     let wake = Arc::new(Notify::new());
+    let (stop, stopping) = watch::channel(false);
     let uploads = Uploads::new(
         &config.spool_dir,
         &config.upload,
         ledger.clone(),
         wake.clone(),
+        stopping.clone(),
     )
     .with_context(|| format!("cannot open the spool {}", config.spool_dir.display()))?;
     let destination = pod::destination(&config.destination)?;
@@ -48,14 +54,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .context("cannot start metrics")?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
-            "cannot listen on {}; is another service there? Change `listen` in the settings",
+            "cannot listen on {}; if another service is there, or the address is not this machine's, change `listen` in the settings",
             config.listen
         )
     })?;
     let address = listener.local_addr()?;
     let routes = web::routes(ledger.clone(), uploads.clone(), metrics);
 
-    let (stop, stopping) = watch::channel(false);
     let shared = Arc::new(Shared::new(
         config,
         ledger.clone(),
@@ -64,6 +69,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         destination,
         wake,
     ));
+    pipeline::recover(&shared).await?;
     let mut pipeline = tokio::spawn(pipeline::run(shared, stopping.clone()));
     let mut http = {
         let mut stopping = stopping.clone();
@@ -106,17 +112,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn make_folders(config: &Config) -> anyhow::Result<()> {
     let database = config.database.parent().unwrap_or(Path::new("/"));
-    for folder in [
-        &config.spool_dir,
-        &config.archive_dir,
-        &config.media_dir,
-        &config.work_dir,
-        &database.to_owned(),
-    ] {
+    let folders = [
+        ("database", database),
+        ("spool_dir", &config.spool_dir),
+        ("archive_dir", &config.archive_dir),
+        ("media_dir", &config.media_dir),
+        ("work_dir", &config.work_dir),
+    ];
+    for (key, folder) in folders {
         fs::create_dir_all(folder).map_err(|e| {
+            let folder = folder.display();
             Usage(format!(
-                "cannot make the folder {}: {e}; make it, or change the settings",
-                folder.display()
+                "{key}: cannot make the folder {folder}: {e}; make it, or change {key}"
             ))
         })?;
     }

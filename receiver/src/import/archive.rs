@@ -55,7 +55,9 @@ impl Archive {
         match fs::read(self.manifest_path(id, format)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
-            Ok(json) => Manifest::parse(&json).map(Some).map_err(io::Error::other),
+            Ok(json) => Manifest::parse(&json)
+                .map(Some)
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
         }
     }
 
@@ -66,16 +68,17 @@ impl Archive {
             .join(format!("{id}.json"))
     }
 
-    /// An empty folder to unpack into.
-    pub(super) fn make_room(&self, package: &str) -> io::Result<PathBuf> {
+    /// Where a package is unpacked.
+    pub(super) fn room(&self, package: &str) -> PathBuf {
         // A package's id may be a file's name; its digest is always a plain name.
-        let room = self.root.join(format!(
-            "{UNFINISHED_PREFIX}{}",
-            recording::Digest::of(package.as_bytes())
-        ));
-        self.clear_room(&room)?;
-        fs::create_dir(&room)?;
-        Ok(room)
+        let name = recording::Digest::of(package.as_bytes());
+        self.root.join(format!("{UNFINISHED_PREFIX}{name}"))
+    }
+
+    /// Makes an empty folder to unpack into.
+    pub(super) fn make_room(&self, room: &Path) -> io::Result<()> {
+        self.clear_room(room)?;
+        fs::create_dir(room)
     }
 
     pub(super) fn clear_room(&self, room: &Path) -> io::Result<()> {
@@ -85,20 +88,29 @@ impl Archive {
         }
     }
 
-    /// Puts an unpacked recording into its place. Content that is there already changes nothing;
-    /// an older version does not replace a later one, which gives `false`.
+    /// Puts an unpacked recording into its place. Content that is there already changes nothing.
+    /// An older version does not replace a later one: it is kept in `overtaken/`, because a node's
+    /// clock may have been wrong, and `false` is given.
+    ///
+    /// Two versions of a recording must not be taken in at once.
     pub(super) fn take_in(&self, room: &Path, manifest: &Manifest) -> io::Result<bool> {
         let (id, format) = (&manifest.record_id, &manifest.format);
         let place = self.folder(id, format);
-        if let Some(held) = self.manifest(id, format)?.filter(|_| place.is_dir()) {
+        let unpacked = room.join(format.as_str()).join(id.as_str());
+        let held = match self.manifest(id, format) {
+            // What cannot be read any more is written anew.
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => None,
+            other => other?,
+        };
+        if let Some(held) = held.filter(|_| place.is_dir()) {
             if held.digest == manifest.digest {
                 return Ok(true);
             }
             if held.published_at > manifest.published_at {
+                self.keep_overtaken(&unpacked, manifest)?;
                 return Ok(false);
             }
         }
-        let unpacked = room.join(format.as_str()).join(id.as_str());
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent)?;
             durable::sync_directory(&self.root.join("published"))?;
@@ -117,6 +129,17 @@ impl Archive {
         }
         durable::write(&path, &manifest.to_json()?)?;
         Ok(true)
+    }
+
+    fn keep_overtaken(&self, unpacked: &Path, manifest: &Manifest) -> io::Result<()> {
+        let folder = self.root.join("overtaken").join(manifest.format.as_str());
+        fs::create_dir_all(&folder)?;
+        let place = folder.join(format!("{}-{}", manifest.record_id, manifest.digest));
+        if place.is_dir() {
+            Ok(())
+        } else {
+            durable::rename(unpacked, &place)
+        }
     }
 
     /// Makes sure that the archive can be written, by writing, renaming and removing.

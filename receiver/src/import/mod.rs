@@ -26,7 +26,7 @@ use crate::ledger::{Imported, Ledger, LedgerError, Package};
 pub(crate) enum Outcome {
     /// The content is in the archive.
     Archived,
-    /// The archive holds a later version.
+    /// The archive holds a later version; this one is kept beside it.
     Overtaken,
     /// The package was moved to `rejected/`.
     Rejected,
@@ -56,10 +56,12 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ImportError {
     move |source| ImportError::Failed { what, source }
 }
 
+/// One at a time takes content in: the archive and the ledger change together.
+static TAKING_IN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// What came out of looking into a package.
-enum Placed {
-    InArchive(Manifest),
-    Overtaken(Manifest),
+enum Unpacked {
+    Whole(Manifest),
     Refused(String),
 }
 
@@ -75,23 +77,49 @@ pub(crate) async fn import(
     ledger: &Ledger,
 ) -> Result<Outcome, ImportError> {
     let tar = spool.join(&package.file);
-    let (archive, id, path) = (archive.clone(), package.id.clone(), tar.clone());
-    let placed = tokio::task::spawn_blocking(move || place(&path, &id, &archive, limits)).await??;
-    match placed {
-        Placed::InArchive(manifest) => {
+    let room = archive.room(&package.id);
+    let unpacked = {
+        let (archive, room, tar) = (archive.clone(), room.clone(), tar.clone());
+        tokio::task::spawn_blocking(move || unpack_into(&tar, &room, &archive, limits)).await??
+    };
+    let unpacked = match unpacked {
+        Unpacked::Whole(manifest) => match contradiction(&manifest, package, ledger).await? {
+            None => Unpacked::Whole(manifest),
+            Some(reason) => Unpacked::Refused(reason),
+        },
+        refused => refused,
+    };
+    let outcome = match unpacked {
+        Unpacked::Whole(manifest) => {
+            let _alone = TAKING_IN.lock().await;
+            let placed = {
+                let (archive, room, manifest) = (archive.clone(), room.clone(), manifest.clone());
+                tokio::task::spawn_blocking(move || archive.take_in(&room, &manifest)).await?
+            };
+            let placed = placed.map_err(failed("put the recording into", archive.root()))?;
             let found = describe(&manifest);
-            ledger.archived(package, &found).await?;
-            metrics::counter!("bbb2pod_packages_archived_total").increment(1);
-            tracing::info!(record_id = %found.record_id, format = %found.format, bytes = found.bytes, stage = "import", "archived");
+            if placed {
+                ledger.archived(package, &found).await?;
+                metrics::counter!("bbb2pod_packages_archived_total").increment(1);
+                tracing::info!(
+                    record_id = %found.record_id, format = %found.format, bytes = found.bytes,
+                    stage = "import", "archived"
+                );
+            } else {
+                ledger.overtaken(package, &found).await?;
+                tracing::warn!(
+                    record_id = %found.record_id, format = %found.format, stage = "import",
+                    "older than what the archive holds; kept in overtaken/"
+                );
+            }
             remove(&tar)?;
-            Ok(Outcome::Archived)
+            if placed {
+                Outcome::Archived
+            } else {
+                Outcome::Overtaken
+            }
         }
-        Placed::Overtaken(manifest) => {
-            ledger.overtaken(package, &describe(&manifest)).await?;
-            remove(&tar)?;
-            Ok(Outcome::Overtaken)
-        }
-        Placed::Refused(reason) => {
+        Unpacked::Refused(reason) => {
             ledger.reject_package(package, &reason).await?;
             metrics::counter!("bbb2pod_packages_rejected_total").increment(1);
             tracing::error!(
@@ -102,38 +130,60 @@ pub(crate) async fn import(
                 "package rejected"
             );
             put_aside(spool, &package.file, &reason)?;
-            Ok(Outcome::Rejected)
+            Outcome::Rejected
+        }
+    };
+    let archive = archive.clone();
+    tokio::task::spawn_blocking(move || archive.clear_room(&room).map_err(failed("remove", &room)))
+        .await??;
+    Ok(outcome)
+}
+
+fn unpack_into(
+    tar: &Path,
+    room: &Path,
+    archive: &Archive,
+    limits: Limits,
+) -> Result<Unpacked, ImportError> {
+    archive.make_room(room).map_err(failed("make", room))?;
+    match unpack(tar, room, limits) {
+        Ok(manifest) => Ok(Unpacked::Whole(manifest)),
+        Err(UnpackError::Refused(reason)) => Ok(Unpacked::Refused(reason)),
+        Err(UnpackError::Failed { what, source }) => {
+            // What was unpacked would only fill the disk until the next try.
+            if let Err(error) = archive.clear_room(room) {
+                tracing::warn!(%error, room = %room.display(), "an unfinished import could not be removed");
+            }
+            Err(ImportError::Failed { what, source })
         }
     }
 }
 
-fn place(tar: &Path, id: &str, archive: &Archive, limits: Limits) -> Result<Placed, ImportError> {
-    let room = archive
-        .make_room(id)
-        .map_err(failed("make a folder in", archive.root()))?;
-    let manifest = match unpack(tar, &room, limits) {
-        Ok(manifest) => manifest,
-        Err(UnpackError::Refused(reason)) => {
-            archive.clear_room(&room).map_err(failed("remove", &room))?;
-            return Ok(Placed::Refused(reason));
-        }
-        Err(UnpackError::Failed { what, source }) => {
-            // What was unpacked would only fill the disk until the next try.
-            if let Err(error) = archive.clear_room(&room) {
-                tracing::warn!(%error, room = %room.display(), "an unfinished import could not be removed");
-            }
-            return Err(ImportError::Failed { what, source });
-        }
-    };
-    let placed = archive
-        .take_in(&room, &manifest)
-        .map_err(failed("put the recording into", archive.root()))?;
-    archive.clear_room(&room).map_err(failed("remove", &room))?;
-    Ok(if placed {
-        Placed::InArchive(manifest)
-    } else {
-        Placed::Overtaken(manifest)
-    })
+/// What speaks against a package that is whole in itself.
+async fn contradiction(
+    manifest: &Manifest,
+    package: &Package,
+    ledger: &Ledger,
+) -> Result<Option<String>, ImportError> {
+    if let Some(announced) = package.digest.filter(|digest| *digest != manifest.digest) {
+        return Ok(Some(format!(
+            "digest {announced} was announced, but the package holds {}",
+            manifest.digest
+        )));
+    }
+    let before = ledger
+        .recording(&manifest.record_id)
+        .await?
+        .and_then(|r| r.node);
+    if let (Some(before), Some(node)) = (before, &package.node)
+        && before != *node
+        && ledger.nodes().await?.iter().any(|n| n.name == before)
+    {
+        return Ok(Some(format!(
+            "this recording came from node {before}; {node} may only send it after: bbb2pod-receiver node remove {before}"
+        )));
+    }
+    Ok(None)
 }
 
 fn describe(manifest: &Manifest) -> Imported {
@@ -143,6 +193,7 @@ fn describe(manifest: &Manifest) -> Imported {
         .map(|l| format!("left out {}: {}", l.path, l.why))
         .collect();
     warnings.extend(manifest.metadata_problem.clone());
+    warnings.extend(manifest.events_problem.clone());
     if !manifest.events_seen {
         warnings.push(
             "events.xml was not there any more: who moderated is not known from it".to_owned(),
@@ -175,10 +226,11 @@ fn started_by_id(id: &recording::RecordId) -> Option<Timestamp> {
 pub(crate) fn put_aside(spool: &Path, file: &str, reason: &str) -> Result<(), ImportError> {
     let rejected = spool.join("rejected");
     fs::create_dir_all(&rejected).map_err(failed("make", &rejected))?;
-    let name = file
-        .split_once('~')
-        .map_or(file, |(name, _)| name)
-        .trim_end_matches(".tar");
+    // A name that tells no recording would be shared by all such packages.
+    let name = match file.split_once('~') {
+        Some((name, _)) if name != "upload" => name,
+        _ => file.trim_end_matches(".tar"),
+    };
     let target = rejected.join(format!("{name}.tar"));
     let text = format!("{reason}\n");
     durable::write(

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write as _};
+use std::io::{self, BufReader, Read, Seek as _, Write as _};
 use std::path::Path;
 
 use recording::Manifest;
@@ -37,6 +37,11 @@ pub(crate) enum UnpackError {
     },
 }
 
+/// Largest name or attributes of a member, in bytes.
+const MAX_EXTENSION: u64 = 64 * 1024;
+/// Most characters of a name that an error shows.
+const SHOWN: usize = 120;
+
 fn refused<T>(why: impl Into<String>) -> Result<T, UnpackError> {
     Err(UnpackError::Refused(why.into()))
 }
@@ -51,6 +56,8 @@ pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Manifest
         source,
     };
     let file = File::open(tar).map_err(|e| failed("open", tar, e))?;
+    check_names(&file)?;
+    (&file).rewind().map_err(|e| failed("read", tar, e))?;
     let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 20, file));
     let mut entries = archive.entries().map_err(|e| reading(&e))?;
     let manifest = match entries.next() {
@@ -77,8 +84,9 @@ pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Manifest
             ));
         }
         let Some(listed) = wanted.remove(path.as_str()) else {
+            let shown: String = path.chars().take(SHOWN).collect();
             return refused(format!(
-                "member \"{path}\" is not in the manifest, or is there twice"
+                "member \"{shown}\" is not in the manifest, or is there twice"
             ));
         };
         if entry.size() != listed.size {
@@ -103,6 +111,28 @@ pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Manifest
     }
     recording::durable::sync_directories(into).map_err(|e| failed("sync", into, e))?;
     Ok(manifest)
+}
+
+/// Refuses names and attributes that are larger than any real one: the library reads those of the
+/// GNU and PAX extensions into memory as a whole.
+fn check_names(tar: &File) -> Result<(), UnpackError> {
+    let mut archive = tar::Archive::new(tar);
+    let entries = archive.entries_with_seek().map_err(|e| reading(&e))?;
+    for entry in entries.raw(true) {
+        let entry = entry.map_err(|e| reading(&e))?;
+        let kind = entry.header().entry_type();
+        let is_extension = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if is_extension && entry.size() > MAX_EXTENSION {
+            return refused(format!(
+                "a member's name or attributes have {} bytes, more than {MAX_EXTENSION}",
+                entry.size()
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read_manifest(entry: &mut tar::Entry<'_, impl Read>) -> Result<Manifest, UnpackError> {
@@ -146,10 +176,12 @@ fn member_path(entry: &tar::Entry<'_, impl Read>) -> Result<String, UnpackError>
     let bytes = entry.path_bytes();
     match std::str::from_utf8(&bytes) {
         Ok(path) if !path.chars().any(char::is_control) => Ok(path.to_owned()),
-        _ => refused(format!(
-            "member \"{}\" has a name that is not plain text",
-            bytes.escape_ascii()
-        )),
+        _ => {
+            let shown: String = bytes.escape_ascii().take(SHOWN).map(char::from).collect();
+            refused(format!(
+                "member \"{shown}\" has a name that is not plain text"
+            ))
+        }
     }
 }
 
@@ -244,6 +276,7 @@ mod tests {
             metadata: None,
             metadata_problem: None,
             events_seen: false,
+            events_problem: None,
             moderators: vec![],
             files,
             left_out: vec![],
@@ -384,6 +417,26 @@ mod tests {
                 .to_string()
                 .contains("import.max_member_size")
         );
+    }
+
+    #[test]
+    fn endless_names_are_refused_without_being_read() {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::GNULongName);
+        header.set_path("././@LongLink").unwrap();
+        header.set_size(3 << 30);
+        header.set_cksum();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.tar");
+        fs::write(&path, header.as_bytes()).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(4 << 30)
+            .unwrap();
+        let error = unpack(&path, dir.path(), LIMITS).unwrap_err();
+        assert!(error.to_string().contains("name or attributes"), "{error}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Ledger {
         format: &PlaybackFormat,
         digest: Digest,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if step(&mut tx, id, Stage::Media, Stage::Convert).await? {
             sqlx::query(
                 "INSERT INTO media (record_id, source_format, source_digest) VALUES (?, ?, ?)
@@ -96,7 +96,7 @@ impl Ledger {
         made: &NewMedia,
         text: &str,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if step(&mut tx, id, Stage::Convert, Stage::Register).await? {
             let warnings = serde_json::to_string(&made.warnings)
                 .map_err(|e| LedgerError::Unreadable(e.to_string()))?;

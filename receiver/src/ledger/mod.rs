@@ -36,7 +36,7 @@ pub(crate) struct Ledger {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LedgerError {
     /// The directory of the file is missing or not writable.
-    #[error("cannot open the ledger {}: {source}", path.display())]
+    #[error("cannot open the ledger {}: {source}; check `database` in the settings, the folder's rights, and whether the service has ever run", path.display())]
     Open {
         /// The ledger's file.
         path: PathBuf,
@@ -62,15 +62,37 @@ pub(crate) enum LedgerError {
     Taken(String),
 }
 
+impl LedgerError {
+    /// Whether the file, or what was asked, is to blame: the same again gives the same.
+    pub(crate) fn is_about_the_file(&self) -> bool {
+        matches!(
+            self,
+            LedgerError::Open { .. } | LedgerError::Migrate { .. } | LedgerError::Taken(_)
+        )
+    }
+}
+
 impl Ledger {
     /// Opens the ledger, makes it if it is not there, and brings it up to date.
     ///
     /// # Errors
     /// The file cannot be opened or made, or comes from a newer version.
     pub(crate) async fn open(path: &Path) -> Result<Ledger, LedgerError> {
+        Ledger::connect(path, true).await
+    }
+
+    /// Opens a ledger that must be there already, for commands that only look.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`], or there is none.
+    pub(crate) async fn open_existing(path: &Path) -> Result<Ledger, LedgerError> {
+        Ledger::connect(path, false).await
+    }
+
+    async fn connect(path: &Path, make: bool) -> Result<Ledger, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
+            .create_if_missing(make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -91,6 +113,12 @@ impl Ledger {
                 source,
             })?;
         Ok(Ledger { pool })
+    }
+
+    /// Begins a transaction that writes. One that begins by reading and then writes would fail when
+    /// somebody else has written meanwhile, without waiting.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, LedgerError> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
     /// Whether a statement goes through.

@@ -38,6 +38,8 @@ pub(crate) struct Package {
     pub(crate) node: Option<String>,
     /// The recording, if it was announced.
     pub(crate) record_id: Option<RecordId>,
+    /// The content digest, if it was announced.
+    pub(crate) digest: Option<Digest>,
     /// How often import has failed.
     pub(crate) attempts: u32,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Package {
 impl Ledger {
     /// Notes a complete package; doing so twice changes nothing.
     pub(crate) async fn add_package(&self, package: &NewPackage) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let added = sqlx::query(
             "INSERT INTO packages (id, file, node, record_id, format, digest, bytes, status, since)
              VALUES (?, ?, ?, ?, ?, ?, ?, 'spooled', ?) ON CONFLICT (id) DO NOTHING",
@@ -106,7 +108,7 @@ impl Ledger {
     /// Packages whose import is due, longest waiting first.
     pub(crate) async fn packages_due(&self) -> Result<Vec<Package>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, file, node, record_id, attempts FROM packages
+            "SELECT id, file, node, record_id, digest, attempts FROM packages
              WHERE status = 'spooled' AND next_try <= ? ORDER BY since LIMIT 100",
         )
         .bind(now())
@@ -118,7 +120,7 @@ impl Ledger {
     /// A waiting package by its id; `None` when it has been dealt with.
     pub(crate) async fn waiting_package(&self, id: &str) -> Result<Option<Package>, LedgerError> {
         let row = sqlx::query(
-            "SELECT id, file, node, record_id, attempts FROM packages WHERE id = ? AND status = 'spooled'",
+            "SELECT id, file, node, record_id, digest, attempts FROM packages WHERE id = ? AND status = 'spooled'",
         )
         .bind(id)
         .fetch_optional(&self.pool)
@@ -133,7 +135,7 @@ impl Ledger {
         until: Timestamp,
         why: &str,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE packages SET attempts = attempts + 1, next_try = ?, reason = ? WHERE id = ?",
         )
@@ -161,7 +163,7 @@ impl Ledger {
         package: &Package,
         reason: &str,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query("UPDATE packages SET status = 'rejected', reason = ?, since = ? WHERE id = ?")
             .bind(reason)
             .bind(now())
@@ -219,11 +221,13 @@ impl Ledger {
 
 fn package(row: &SqliteRow) -> Result<Package, LedgerError> {
     let record_id: Option<String> = row.try_get("record_id")?;
+    let digest: Option<String> = row.try_get("digest")?;
     Ok(Package {
         id: row.try_get("id")?,
         file: row.try_get("file")?,
         node: row.try_get("node")?,
         record_id: record_id.as_deref().map(parsed).transpose()?,
+        digest: digest.as_deref().map(parsed).transpose()?,
         attempts: row.try_get("attempts")?,
     })
 }

@@ -7,6 +7,9 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Ledger, LedgerError, Level, Package, now, parsed, signed, story, time, unsigned};
 
+/// Most warnings of one import that go into the story.
+const MOST_WARNINGS: usize = 20;
+
 /// What a recording has to go through next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
@@ -65,7 +68,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// One word for people: the stage, or `failed`, or `registered`.
+    /// One word for people and nodes: the stage that comes next, `done`, or `failed`.
     pub(crate) fn state(&self) -> &'static str {
         match (self.failed, self.stage) {
             (true, _) => "failed",
@@ -104,7 +107,7 @@ impl Ledger {
         package: &Package,
         found: &Imported,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let (id, format, digest) = (
             found.record_id.as_str(),
             found.format.as_str(),
@@ -173,22 +176,29 @@ impl Ledger {
             Some(_) => format!("{format} came again with the content that is archived already"),
         };
         story::tell(&mut *tx, id, "import", Level::Info, &text).await?;
-        for warning in &found.warnings {
+        for warning in found.warnings.iter().take(MOST_WARNINGS) {
             story::tell(&mut *tx, id, "import", Level::Warning, warning).await?;
+        }
+        if found.warnings.len() > MOST_WARNINGS {
+            let more = format!(
+                "and {} more like these",
+                found.warnings.len() - MOST_WARNINGS
+            );
+            story::tell(&mut *tx, id, "import", Level::Warning, &more).await?;
         }
         Ok(tx.commit().await?)
     }
 
-    /// Commits that a package holds an older version than the archive, and was put aside.
+    /// Commits that a package holds an older version than the archive, and was kept beside it.
     pub(crate) async fn overtaken(
         &self,
         package: &Package,
         found: &Imported,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         settle(&mut tx, package, found, "superseded").await?;
         let text = format!(
-            "an older version of {} came after the newer one and was not taken",
+            "{} came with an older time than the version in the archive; it is kept in overtaken/ there",
             found.format
         );
         story::tell(
@@ -226,9 +236,14 @@ impl Ledger {
 
     /// Recordings that are due for their next stage, longest waiting first.
     pub(crate) async fn recordings_due(&self) -> Result<Vec<(RecordId, Stage)>, LedgerError> {
+        // Conversions may wait in thousands; what is quick must not wait behind them.
         let rows = sqlx::query(
-            "SELECT record_id, stage FROM recordings
-             WHERE stage <> 'done' AND failed = 0 AND next_try <= ? ORDER BY next_try, created_at LIMIT 1000",
+            "SELECT record_id, stage FROM (
+                 SELECT * FROM recordings WHERE stage IN ('media', 'register') AND failed = 0
+                 AND next_try <= ?1 ORDER BY next_try, created_at LIMIT 500)
+             UNION ALL SELECT record_id, stage FROM (
+                 SELECT * FROM recordings WHERE stage = 'convert' AND failed = 0
+                 AND next_try <= ?1 ORDER BY next_try, created_at LIMIT 500)",
         )
         .bind(now())
         .fetch_all(&self.pool)
@@ -252,13 +267,21 @@ impl Ledger {
         row.as_ref().map(recording).transpose()
     }
 
-    /// All recordings, latest changed first.
-    pub(crate) async fn recordings(&self, limit: u32) -> Result<Vec<Recording>, LedgerError> {
-        let rows =
-            sqlx::query("SELECT * FROM recordings ORDER BY updated_at DESC, record_id LIMIT ?")
-                .bind(limit)
-                .fetch_all(&self.pool)
-                .await?;
+    /// Recordings, latest changed first; `state` is what [`Recording::state`] gives.
+    pub(crate) async fn recordings(
+        &self,
+        state: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Recording>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT * FROM recordings
+             WHERE ?1 IS NULL OR ?1 = CASE failed WHEN 1 THEN 'failed' ELSE stage END
+             ORDER BY updated_at DESC, record_id LIMIT ?2",
+        )
+        .bind(state)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
         rows.iter().map(recording).collect()
     }
 
@@ -283,7 +306,7 @@ impl Ledger {
         to: Stage,
         text: &str,
     ) -> Result<bool, LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let moved = step(&mut tx, id, from, to).await?;
         if moved {
             story::tell(&mut *tx, id.as_str(), from.as_str(), Level::Info, text).await?;
@@ -300,7 +323,7 @@ impl Ledger {
         until: Timestamp,
         why: &str,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let noted = sqlx::query(
             "UPDATE recordings SET attempts = attempts + 1, next_try = ?, error = ?, updated_at = ?,
              progress_done = NULL, progress_all = NULL WHERE record_id = ? AND stage = ?",
@@ -332,7 +355,7 @@ impl Ledger {
         stage: Stage,
         why: &str,
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let noted = sqlx::query(
             "UPDATE recordings SET attempts = attempts + 1, failed = 1, error = ?, updated_at = ?,
              progress_done = NULL, progress_all = NULL WHERE record_id = ? AND stage = ?",
@@ -356,7 +379,7 @@ impl Ledger {
         id: &RecordId,
         from: Option<Stage>,
     ) -> Result<bool, LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let done = sqlx::query(
             "UPDATE recordings SET failed = 0, error = NULL, attempts = 0, next_try = 0, updated_at = ?,
              stage = coalesce(?, stage) WHERE record_id = ?",

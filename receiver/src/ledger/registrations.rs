@@ -74,7 +74,7 @@ impl Ledger {
         registered: &Registered,
         notes: &[String],
     ) -> Result<(), LedgerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO registrations (record_id, destination, kind, reference, url, media_digest, registered_at)
              VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -8,17 +8,17 @@
 
 mod stages;
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use apalis::prelude::*;
 use apalis_sqlite::{SqlitePool, SqliteStorage};
-use recording::RecordId;
+use recording::{RecordId, durable};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::{Notify, watch};
@@ -29,11 +29,20 @@ use crate::ledger::{Ledger, NewPackage, Stage};
 use crate::pod::Destination;
 use crate::upload::Uploads;
 use crate::upload::headers::names_of;
+use crate::upload::{is_id, random_id};
 
 /// How often the ledger is asked what is due, when nothing arrives.
 const TICK: Duration = Duration::from_secs(1);
 /// How often workers look for jobs.
 const POLL: Duration = Duration::from_millis(200);
+/// How often the spool is looked through for dropped packages.
+const SCAN_EVERY: Duration = Duration::from_secs(10);
+/// A dropped package that has not changed for so long is complete.
+const STILL: Duration = Duration::from_secs(30);
+/// How often finished jobs are removed.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How often expired uploads are removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Registrations and decisions at the same time. Destinations serialise what Pod needs serialised.
 const QUICK_WORKERS: usize = 4;
 
@@ -111,59 +120,95 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
-        self.wake.notify_one();
     }
 
-    /// Brings the spool and the ledger together after a start: leftovers of finished imports go,
-    /// and packages that somebody dropped are noted.
-    async fn scan_spool(&self) -> anyhow::Result<()> {
-        let spool = &self.config.spool_dir;
-        for entry in std::fs::read_dir(spool)
-            .with_context(|| format!("cannot read the spool {}", spool.display()))?
-        {
-            let entry = entry?;
-            let (Ok(file), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata())
-            else {
-                continue;
-            };
-            let is_package = metadata.is_file() && file.ends_with(".tar") && !file.starts_with('.');
-            if !is_package || self.ledger.knows_spool_file(&file).await? {
-                continue;
-            }
-            // A package that came by upload carries the upload's id in its name.
-            let upload_id = file
+    /// Brings the spool and the ledger together: leftovers of finished imports go, and packages that
+    /// somebody dropped are taken once they no longer grow.
+    ///
+    /// Every package that is taken carries an id in its name, `…~<id>.tar`, given by its upload or
+    /// here, so that another file dropped under the same name is never mistaken for it.
+    async fn scan_spool(&self, seen: &mut HashMap<String, (Look, Instant)>) -> anyhow::Result<()> {
+        let spool = self.config.spool_dir.clone();
+        let looked = tokio::task::spawn_blocking(move || packages_in(&spool)).await??;
+        seen.retain(|file, _| looked.iter().any(|(found, _)| found == file));
+        for (file, look) in looked {
+            let id = file
                 .strip_suffix(".tar")
-                .and_then(|stem| stem.rsplit_once('~'))
-                .map(|(_, id)| id.to_owned());
-            let modified = metadata
-                .modified()
-                .ok()
-                .and_then(|t| jiff::Timestamp::try_from(t).ok())
-                .unwrap_or_default();
-            let id = upload_id.unwrap_or_else(|| {
-                format!("{file}@{}-{}", modified.as_nanosecond(), metadata.len())
-            });
-            match self.ledger.settled_package(&id).await? {
-                Some(Some(reason)) => import::put_aside(spool, &file, &reason)?,
-                Some(None) => import::remove(&entry.path())?,
-                None => {
-                    let (record_id, format) = names_of(&file);
-                    let bytes = metadata.len();
-                    let package = NewPackage {
-                        id,
-                        file,
-                        node: None,
-                        record_id,
-                        format,
-                        digest: None,
-                        bytes,
-                    };
-                    self.ledger.add_package(&package).await?;
+                .and_then(|stem| stem.rsplit_once('~'));
+            let id = id.map(|(_, id)| id).filter(|id| is_id(id));
+            let spool = &self.config.spool_dir;
+            match id {
+                Some(id) if !self.ledger.knows_spool_file(&file).await? => {
+                    match self.ledger.settled_package(id).await? {
+                        Some(Some(reason)) => import::put_aside(spool, &file, &reason)?,
+                        Some(None) => import::remove(&spool.join(&file))?,
+                        None => self.note_dropped(&file, id, look.bytes).await?,
+                    }
                 }
+                Some(_) => {}
+                None if stands_still(seen, &file, &look) => {
+                    seen.remove(&file);
+                    let stem = file.trim_end_matches(".tar");
+                    let taken = format!("{stem}~{}.tar", random_id()?);
+                    durable::rename(&spool.join(&file), &spool.join(taken))?;
+                }
+                None => {}
             }
         }
         Ok(())
     }
+
+    async fn note_dropped(&self, file: &str, id: &str, bytes: u64) -> anyhow::Result<()> {
+        let name = file.replace(&format!("~{id}"), "");
+        let (record_id, format) = names_of(&name);
+        let package = NewPackage {
+            id: id.to_owned(),
+            file: file.to_owned(),
+            node: None,
+            record_id,
+            format,
+            digest: None,
+            bytes,
+        };
+        tracing::info!(file, bytes, "a package was dropped into the spool");
+        Ok(self.ledger.add_package(&package).await?)
+    }
+}
+
+/// Whether a dropped file has looked the same for long enough; notes what it looks like.
+fn stands_still(seen: &mut HashMap<String, (Look, Instant)>, file: &str, look: &Look) -> bool {
+    match seen.get(file) {
+        Some((before, since)) if before == look => since.elapsed() >= STILL,
+        _ => {
+            seen.insert(file.to_owned(), (look.clone(), Instant::now()));
+            false
+        }
+    }
+}
+
+/// What a file in the spool looked like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Look {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+/// The packages in the spool; temporary names, which begin with a dot, are left alone.
+fn packages_in(spool: &Path) -> anyhow::Result<Vec<(String, Look)>> {
+    let entries = std::fs::read_dir(spool)
+        .with_context(|| format!("cannot read the spool {}", spool.display()))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let (Ok(file), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else {
+            continue;
+        };
+        if metadata.is_file() && file.ends_with(".tar") && !file.starts_with('.') {
+            let (bytes, modified) = (metadata.len(), metadata.modified().ok());
+            found.push((file, Look { bytes, modified }));
+        }
+    }
+    Ok(found)
 }
 
 /// Makes a worker look for jobs at a steady pace.
@@ -199,6 +244,7 @@ struct Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.shared.release(&self.key);
+        self.shared.wake.notify_one();
     }
 }
 
@@ -250,16 +296,11 @@ impl Queues {
     async fn fill(&mut self, shared: &Shared) -> anyhow::Result<()> {
         for package in shared.ledger.packages_due().await? {
             let key = package_key(&package.id);
-            if shared.claim(&key)
-                && self
-                    .import
-                    .push(ImportJob {
-                        package: package.id,
-                    })
-                    .await
-                    .is_err()
-            {
-                shared.release(&key);
+            if shared.claim(&key) {
+                let job = ImportJob {
+                    package: package.id,
+                };
+                pushed(shared, &key, self.import.push(job).await)?;
             }
         }
         for (record_id, stage) in shared.ledger.recordings_due().await? {
@@ -267,47 +308,58 @@ impl Queues {
             if !shared.claim(&key) {
                 continue;
             }
-            let pushed = match stage {
-                Stage::Convert => self.convert.push(ConvertJob { record_id }).await.is_ok(),
-                Stage::Media => self
-                    .quick
-                    .push(QuickJob {
-                        record_id,
-                        register: false,
-                    })
-                    .await
-                    .is_ok(),
-                Stage::Register => self
-                    .quick
-                    .push(QuickJob {
-                        record_id,
-                        register: true,
-                    })
-                    .await
-                    .is_ok(),
-                Stage::Done => false,
-            };
-            if !pushed {
-                shared.release(&key);
+            if stage == Stage::Convert {
+                pushed(
+                    shared,
+                    &key,
+                    self.convert.push(ConvertJob { record_id }).await,
+                )?;
+            } else {
+                let register = stage == Stage::Register;
+                let job = QuickJob {
+                    record_id,
+                    register,
+                };
+                pushed(shared, &key, self.quick.push(job).await)?;
             }
         }
         Ok(())
     }
 }
 
+/// A job that could not be pushed is claimed by nobody.
+fn pushed<E: std::fmt::Display>(
+    shared: &Shared,
+    key: &str,
+    result: Result<(), E>,
+) -> anyhow::Result<()> {
+    result.map_err(|error| {
+        shared.release(key);
+        anyhow::anyhow!("a job cannot be queued: {error}")
+    })
+}
+
+/// Brings everything into order that a killed process has left. Nothing else may run yet.
+///
+/// # Errors
+/// The spool or the archive cannot be read.
+pub(crate) async fn recover(shared: &Shared) -> anyhow::Result<()> {
+    shared.uploads.recover().await?;
+    let archive = shared.archive.clone();
+    for left in tokio::task::spawn_blocking(move || archive.sweep()).await?? {
+        tracing::info!(path = %left.display(), "removed what an import left unfinished");
+    }
+    shared.scan_spool(&mut HashMap::new()).await
+}
+
 /// Runs until `shutdown` changes, then lets running jobs come to a safe point.
 ///
 /// # Errors
-/// The jobs' database cannot be made, or the ledger or the spool cannot be read at the start.
+/// The jobs' database cannot be made, or a worker has died.
 pub(crate) async fn run(
     shared: Arc<Shared>,
     mut shutdown: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    shared.uploads.recover().await?;
-    for left in shared.archive.sweep()? {
-        tracing::info!(path = %left.display(), "removed what an import left unfinished");
-    }
-    shared.scan_spool().await?;
     let pool = jobs_database(&shared.config.database.with_extension("jobs.db")).await?;
     let mut queues = Queues {
         import: storage(&pool, "import"),
@@ -345,30 +397,31 @@ pub(crate) async fn run(
     );
     spawn!("quick", queues.quick, QUICK_WORKERS, run_quick);
 
-    let mut ticks: u64 = 0;
+    let mut housekeeping = Housekeeping::new();
+    let mut ended_early = None;
     while !*shutdown.borrow() {
         if let Err(error) = queues.fill(&shared).await {
+            let error = format!("{error:#}");
             tracing::error!(
-                error = format!("{error:#}"),
+                error,
                 "the ledger cannot be asked what is due; trying again"
             );
+            tokio::time::sleep(TICK).await;
         }
-        if ticks.is_multiple_of(10) {
-            if let Err(error) = shared.scan_spool().await {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the spool cannot be scanned; trying again"
-                );
-            }
+        if let Err(error) = housekeeping.run(&shared, &pool).await {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "housekeeping failed; trying again"
+            );
         }
-        if ticks.is_multiple_of(3600) {
-            shared.uploads.sweep().await?;
-        }
-        ticks += 1;
         tokio::select! {
             () = shared.wake.notified() => {}
             () = tokio::time::sleep(TICK) => {}
             _ = shutdown.changed() => {}
+            ended = workers.join_next() => {
+                ended_early = ended;
+                break;
+            }
         }
     }
     shared.stop.store(true, Ordering::Relaxed);
@@ -378,15 +431,58 @@ pub(crate) async fn run(
         }
     }
     pool.close().await;
-    Ok(())
+    match ended_early {
+        // Without its workers the service does nothing; a restart brings them back.
+        Some(_) if !*shutdown.borrow() => anyhow::bail!("a worker has died: {ended_early:?}"),
+        _ => Ok(()),
+    }
+}
+
+/// What has to be done now and then.
+struct Housekeeping {
+    scanned: Instant,
+    tidied: Instant,
+    swept: Instant,
+    seen: HashMap<String, (Look, Instant)>,
+}
+
+impl Housekeeping {
+    fn new() -> Housekeeping {
+        let now = Instant::now();
+        Housekeeping {
+            scanned: now,
+            tidied: now,
+            swept: now,
+            seen: HashMap::new(),
+        }
+    }
+
+    async fn run(&mut self, shared: &Shared, pool: &SqlitePool) -> anyhow::Result<()> {
+        if is_due(&mut self.scanned, SCAN_EVERY) {
+            shared.scan_spool(&mut self.seen).await?;
+        }
+        if is_due(&mut self.tidied, TIDY_EVERY) {
+            sqlx::query("DELETE FROM Jobs WHERE status IN ('Done', 'Failed', 'Killed')")
+                .execute(pool)
+                .await?;
+        }
+        if is_due(&mut self.swept, SWEEP_EVERY) {
+            shared.uploads.sweep().await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_due(last: &mut Instant, every: Duration) -> bool {
+    let due = last.elapsed() >= every;
+    if due {
+        *last = Instant::now();
+    }
+    due
 }
 
 fn storage<T>(pool: &SqlitePool, queue: &str) -> SqliteStorage<T> {
-    SqliteStorage::new(pool).with_config(
-        apalis_sqlite::Config::default()
-            .queue(queue)
-            .persist_results(false),
-    )
+    SqliteStorage::new(pool).with_config(apalis_sqlite::Config::default().queue(queue))
 }
 
 /// A fresh database for jobs: those of the last run are gone with their process.

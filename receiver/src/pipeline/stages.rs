@@ -21,6 +21,9 @@ use crate::retry::next_try;
 /// How often the progress of a conversion goes to the ledger.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// The pause after the ledger could not be written.
+const LEDGER_PAUSE: Duration = Duration::from_secs(5);
+
 /// How a stage ended, other than well.
 enum Failure {
     /// Try again later.
@@ -53,7 +56,7 @@ pub(super) async fn import(shared: &Shared, id: &str) {
     let spool = &shared.config.spool_dir;
     if !spool.join(&package.file).exists() {
         // An upload is noted in the ledger before it is renamed into the spool.
-        if shared.uploads.is_under_way(id) {
+        if shared.uploads.is_under_way(id).await || spool.join(&package.file).exists() {
             return;
         }
         let reason = "the package has vanished from the spool";
@@ -78,6 +81,8 @@ pub(super) async fn import(shared: &Shared, id: &str) {
                 .await
             {
                 tracing::error!(%error, package = id, "cannot write the ledger");
+                // The ledger still says that this is due; without a pause it would be done at once.
+                tokio::time::sleep(LEDGER_PAUSE).await;
             }
         }
     }
@@ -168,7 +173,9 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
             made = &mut work => break made,
             () = tokio::time::sleep(PROGRESS_EVERY) => {
                 let (done, all) = (progress.0.load(Ordering::Relaxed), progress.1.load(Ordering::Relaxed));
-                shared.ledger.progress(id, done, all).await?;
+                if let Err(error) = shared.ledger.progress(id, done, all).await {
+                    tracing::warn!(record_id = %id, %error, "the progress cannot be noted");
+                }
             }
         }
     };
@@ -312,8 +319,7 @@ async fn settle(shared: &Shared, id: &RecordId, stage: Stage, result: Result<(),
     };
     if let Err(error) = noted {
         tracing::error!(record_id = %id, %error, "cannot write the ledger");
-        // The ledger still says that this is due; without a pause it would be tried again at once.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(LEDGER_PAUSE).await;
     }
 }
 

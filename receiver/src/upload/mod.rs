@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -25,7 +26,7 @@ use axum::routing::any;
 use axum::{Json, Router};
 use futures::StreamExt as _;
 use recording::protocol::{FILES_PATH, Refusal};
-use tokio::sync::{Notify, OwnedMutexGuard, mpsc};
+use tokio::sync::{Notify, OwnedMutexGuard, mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use self::headers::{
@@ -33,6 +34,7 @@ use self::headers::{
     TUS_CHECKSUM_ALGORITHM, TUS_EXTENSION, TUS_MAX_SIZE, TUS_RESUMABLE, TUS_VERSION,
     UPLOAD_EXPIRES, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, VERSION,
 };
+pub(crate) use self::store::is_id;
 use self::store::{Store, Upload};
 use crate::config;
 use crate::ledger::{Ledger, LedgerError, NewPackage};
@@ -56,6 +58,7 @@ struct Inner {
     keep_free: u64,
     locks: Mutex<HashMap<String, Arc<Lock>>>,
     arrived: Arc<Notify>,
+    stopping: watch::Receiver<bool>,
 }
 
 /// Who is adding to an upload.
@@ -111,7 +114,7 @@ fn refuse(status: StatusCode, why: &str) -> Failure {
 fn full() -> Failure {
     refuse(
         StatusCode::INSUFFICIENT_STORAGE,
-        "the receiver's spool is full; what has come is kept, go on later",
+        "the receiver's spool is full; ask for the offset and go on later",
     )
 }
 
@@ -141,12 +144,14 @@ impl IntoResponse for Failure {
 }
 
 impl Uploads {
-    /// The service on a spool; `arrived` is notified whenever a package is complete.
+    /// The service on a spool; `arrived` is notified whenever a package is complete. Once
+    /// `stopping` holds true, running requests commit what has come and end.
     pub(crate) fn new(
         spool: &Path,
         config: &config::Upload,
         ledger: Ledger,
         arrived: Arc<Notify>,
+        stopping: watch::Receiver<bool>,
     ) -> io::Result<Uploads> {
         Ok(Uploads(Arc::new(Inner {
             store: Store::new(spool, config.expire_after)?,
@@ -155,21 +160,26 @@ impl Uploads {
             keep_free: config.keep_free.as_u64(),
             locks: Mutex::default(),
             arrived,
+            stopping,
         })))
     }
 
-    /// Finishes what a killed process had received completely, and sweeps what nobody needs.
+    /// Finishes what a killed process had received completely, and sweeps what nobody needs. To be
+    /// called before the first request.
     ///
     /// # Errors
-    /// The spool cannot be read or the ledger written.
+    /// The spool cannot be read.
     pub(crate) async fn recover(&self) -> anyhow::Result<()> {
         let inner = self.0.clone();
         let standing = spawn_blocking(move || inner.store.sweep(true)).await??;
-        for mut upload in standing {
-            if !upload.complete && self.0.store.offset(&upload)? == upload.length {
-                self.finish(&mut upload)
-                    .await
-                    .map_err(|e| anyhow::anyhow!(cause(e)))?;
+        for upload in standing.iter().filter(|upload| !upload.complete) {
+            if let Err(failure) = self.finish_if_whole(&upload.id).await {
+                let (id, cause) = (&upload.id, cause(failure));
+                tracing::error!(
+                    upload = id,
+                    cause,
+                    "an upload cannot be finished; it is left alone"
+                );
             }
         }
         Ok(())
@@ -185,14 +195,30 @@ impl Uploads {
         Ok(())
     }
 
-    /// Whether the bytes of an upload still lie where uploads under way lie.
-    pub(crate) fn is_under_way(&self, id: &str) -> bool {
-        self.0
-            .store
-            .find(id)
-            .ok()
-            .flatten()
-            .is_some_and(|upload| !upload.complete)
+    /// Hands an upload whose bytes are all there to the spool, if that has not been done. Gives
+    /// whether there is an upload that is not complete.
+    pub(crate) async fn is_under_way(&self, id: &str) -> bool {
+        if let Err(failure) = self.finish_if_whole(id).await {
+            tracing::error!(
+                upload = id,
+                cause = cause(failure),
+                "an upload cannot be finished"
+            );
+        }
+        let found = self.0.store.find(id).ok().flatten();
+        found.is_some_and(|upload| !upload.complete)
+    }
+
+    async fn finish_if_whole(&self, id: &str) -> Result<(), Failure> {
+        let lock = self.lock(id);
+        let _guard = self.acquire(&lock).await;
+        if let Some(mut upload) = self.0.store.find(id)?
+            && !upload.complete
+            && self.0.store.offset(&upload)? == upload.length
+        {
+            self.finish(&mut upload).await?;
+        }
+        Ok(())
     }
 
     /// The routes of the service.
@@ -227,10 +253,13 @@ impl Uploads {
             check_body_length(headers, length)?;
         }
         if self.0.store.free()? < self.0.keep_free.saturating_add(length) {
-            return Err(full());
+            return Err(refuse(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "the receiver's spool has no room for it now (upload.keep_free); try again later",
+            ));
         }
         let mut upload = Upload {
-            id: random_id()?,
+            id: random_id().map_err(|e| Failure::Internal(e.to_string()))?,
             node,
             length,
             metadata: announced.raw,
@@ -268,16 +297,11 @@ impl Uploads {
 
     /// HEAD: where an upload stands.
     async fn state(&self, headers: &HeaderMap, id: &str) -> Result<Response, Failure> {
-        let mut upload = self.find(headers, id).await?;
+        let upload = self.find(headers, id).await?;
         let offset = self.0.store.offset(&upload)?;
         // Whoever is told that all is there must be able to rely on it.
         if offset == upload.length && !upload.complete {
-            let lock = self.lock(&upload.id);
-            let _guard = self.acquire(&lock).await;
-            if let Some(now) = self.0.store.find(&upload.id)?.filter(|now| !now.complete) {
-                upload = now;
-                self.finish(&mut upload).await?;
-            }
+            self.finish_if_whole(id).await?;
         }
         let mut response = (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response();
         let answer = response.headers_mut();
@@ -378,17 +402,15 @@ impl Uploads {
         offset: u64,
     ) -> Result<u64, Failure> {
         let lock = self.lock(&upload.id);
-        let (sender, receiver) = mpsc::channel::<Bytes>(4);
+        let (sender, receiver) = mpsc::channel::<Part>(4);
         let (inner, of) = (self.0.clone(), upload.clone());
         let writer = spawn_blocking(move || write(&inner.store, &of, receiver, checksum));
-        let ended = pump(body, sender, &lock, upload.length - offset).await;
-        let written = writer.await.map_err(panicked)?;
-        // A whole body is judged by its checksum; of a broken one, what came without a checksum stays.
-        let (reached, checksum_holds) = match ended {
-            Ended::Whole => written.map(|w| w.settle(true)),
-            Ended::Broken | Ended::GaveWay => written.map(|w| w.settle(false)),
-            Ended::TooLong => written.map(Written::discard),
-        }??;
+        let room = upload.length - offset;
+        let ended = pump(body, &sender, &lock, &self.0.stopping, room).await;
+        // A writer that failed has hung up; it says why itself.
+        let _ = sender.send(Part::End(ended)).await;
+        drop(sender);
+        let written = writer.await.map_err(panicked)??;
         match ended {
             Ended::TooLong => Err(refuse(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -398,23 +420,26 @@ impl Uploads {
                 StatusCode::CONFLICT,
                 "another request for this upload has taken over",
             )),
+            Ended::Stopping => Err(refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the receiver is stopping; ask for the offset and go on later",
+            )),
             Ended::Broken => Err(refuse(
                 StatusCode::REQUEST_TIMEOUT,
                 "the body ended early; ask for the offset and go on",
             )),
-            Ended::Whole if !checksum_holds => {
-                let status =
-                    StatusCode::from_u16(CHECKSUM_MISMATCH).unwrap_or(StatusCode::BAD_REQUEST);
+            Ended::Whole if !written.checksum_held => {
+                let status = StatusCode::from_u16(CHECKSUM_MISMATCH);
                 Err(refuse(
-                    status,
+                    status.unwrap_or(StatusCode::BAD_REQUEST),
                     "the bytes do not have the digest of Upload-Checksum and were dropped",
                 ))
             }
             Ended::Whole => {
-                if reached == upload.length {
+                if written.offset == upload.length {
                     self.finish(upload).await?;
                 }
-                Ok(reached)
+                Ok(written.offset)
             }
         }
     }
@@ -463,30 +488,44 @@ impl Uploads {
     }
 }
 
+/// Runs a request to its end even when the client hangs up: a body that has come completely is
+/// committed, and a package that is complete reaches the spool, whoever is still listening.
+async fn to_its_end(
+    work: impl Future<Output = Result<Response, Failure>> + Send + 'static,
+) -> Result<Response, Failure> {
+    tokio::spawn(work).await.map_err(panicked)?
+}
+
 async fn collection(State(uploads): State<Uploads>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = match method(&parts) {
-        Method::OPTIONS => Ok(uploads.options()),
-        Method::POST => uploads.create(&parts.headers, body).await,
-        _ => Err(not_allowed(&uploads, &parts.headers).await),
-    };
-    answered(answer, "POST, OPTIONS")
+    let answer = to_its_end(async move {
+        match method(&parts) {
+            Method::OPTIONS => Ok(uploads.options()),
+            Method::POST => uploads.create(&parts.headers, body).await,
+            _ => Err(not_allowed(&uploads, &parts.headers).await),
+        }
+    });
+    answered(answer.await, "POST, OPTIONS")
 }
 
 async fn member(
     State(uploads): State<Uploads>,
-    UrlPath(id): UrlPath<String>,
+    id: Result<UrlPath<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = match method(&parts) {
-        Method::OPTIONS => Ok(uploads.options()),
-        Method::HEAD => uploads.state(&parts.headers, &id).await,
-        Method::PATCH => uploads.append(&parts.headers, body, &id).await,
-        Method::DELETE => uploads.terminate(&parts.headers, &id).await,
-        _ => Err(not_allowed(&uploads, &parts.headers).await),
-    };
-    answered(answer, "HEAD, PATCH, DELETE, OPTIONS")
+    // What cannot be decoded is the id of nothing.
+    let id = id.map(|UrlPath(id)| id).unwrap_or_default();
+    let answer = to_its_end(async move {
+        match method(&parts) {
+            Method::OPTIONS => Ok(uploads.options()),
+            Method::HEAD => uploads.state(&parts.headers, &id).await,
+            Method::PATCH => uploads.append(&parts.headers, body, &id).await,
+            Method::DELETE => uploads.terminate(&parts.headers, &id).await,
+            _ => Err(not_allowed(&uploads, &parts.headers).await),
+        }
+    });
+    answered(answer.await, "HEAD, PATCH, DELETE, OPTIONS")
 }
 
 /// The method meant: clients behind narrow-minded proxies name it in a header.
@@ -536,21 +575,37 @@ fn version(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
+/// What is passed on to the thread that writes.
+enum Part {
+    Bytes(Bytes),
+    End(Ended),
+}
+
 /// How a body ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Ended {
     Whole,
     Broken,
     TooLong,
     GaveWay,
+    Stopping,
 }
 
 /// Passes a body on to its writer, until it ends, falls silent, or has to give way.
-async fn pump(body: Body, sender: mpsc::Sender<Bytes>, lock: &Lock, mut room: u64) -> Ended {
+async fn pump(
+    body: Body,
+    sender: &mpsc::Sender<Part>,
+    lock: &Lock,
+    stopping: &watch::Receiver<bool>,
+    mut room: u64,
+) -> Ended {
     let mut frames = body.into_data_stream();
+    let mut stopping = stopping.clone();
     loop {
         let next = tokio::select! {
             next = tokio::time::timeout(SILENT, frames.next()) => next,
             () = lock.give_way.notified() => return Ended::GaveWay,
+            _ = stopping.wait_for(|stop| *stop) => return Ended::Stopping,
         };
         let bytes = match next {
             Ok(None) => return Ended::Whole,
@@ -562,60 +617,62 @@ async fn pump(body: Body, sender: mpsc::Sender<Bytes>, lock: &Lock, mut room: u6
             Some(left) => room = left,
             None => return Ended::TooLong,
         }
-        // A writer that failed has hung up; it says why itself.
-        if sender.send(bytes).await.is_err() {
+        if sender.send(Part::Bytes(bytes)).await.is_err() {
             return Ended::Broken;
         }
     }
 }
 
-/// Bytes written that do not all count yet.
+/// What became of a body.
 struct Written {
-    append: store::Append,
-    checksum: Option<Checksum>,
+    offset: u64,
+    checksum_held: bool,
 }
 
+/// Writes a body and decides, at its end, which of its bytes count: all of a whole one whose
+/// checksum holds; of a broken one those that came, unless it had a checksum.
 fn write(
     store: &Store,
     upload: &Upload,
-    mut chunks: mpsc::Receiver<Bytes>,
+    mut parts: mpsc::Receiver<Part>,
     mut checksum: Option<Checksum>,
 ) -> io::Result<Written> {
     let mut append = store.append(upload)?;
-    while let Some(bytes) = chunks.blocking_recv() {
-        if let Some(checksum) = &mut checksum {
-            checksum.update(&bytes);
+    let ended = loop {
+        match parts.blocking_recv() {
+            Some(Part::Bytes(bytes)) => {
+                if let Some(checksum) = &mut checksum {
+                    checksum.update(&bytes);
+                }
+                if let Err(error) = append.write(&bytes) {
+                    if checksum.is_none() {
+                        append.commit()?;
+                    } else {
+                        append.discard()?;
+                    }
+                    return Err(error);
+                }
+                if checksum.is_none() && append.written() - append.committed() >= COMMIT_EVERY {
+                    append.commit()?;
+                }
+            }
+            Some(Part::End(ended)) => break ended,
+            None => break Ended::Broken,
         }
-        if let Err(error) = append.write(&bytes) {
-            append.discard()?;
-            return Err(error);
-        }
-        if checksum.is_none() && append.written() - append.committed() >= COMMIT_EVERY {
-            append.commit()?;
-        }
+    };
+    let checksum_held = match checksum {
+        None => true,
+        Some(checksum) => ended == Ended::Whole && checksum.holds(),
+    };
+    if checksum_held && ended != Ended::TooLong {
+        append.commit()?;
+    } else {
+        append.discard()?;
     }
-    Ok(Written { append, checksum })
-}
-
-impl Written {
-    /// Commits what may count. Gives the offset, and whether the checksum held.
-    fn settle(mut self, whole: bool) -> io::Result<(u64, bool)> {
-        let holds = match self.checksum.take() {
-            None => true,
-            Some(checksum) => whole && checksum.holds(),
-        };
-        if holds {
-            self.append.commit()?
-        } else {
-            self.append.discard()?
-        }
-        Ok((self.append.committed(), holds))
-    }
-
-    fn discard(mut self) -> io::Result<(u64, bool)> {
-        self.append.discard()?;
-        Ok((self.append.committed(), true))
-    }
+    Ok(Written {
+        offset: append.committed(),
+        checksum_held,
+    })
 }
 
 fn content_length(headers: &HeaderMap) -> u64 {
@@ -639,9 +696,13 @@ fn check_body_length(headers: &HeaderMap, room: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn random_id() -> Result<String, Failure> {
+/// A new id for an upload or a package: 128 random bits.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub(crate) fn random_id() -> Result<String, getrandom::Error> {
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Failure::Internal(e.to_string()))?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 

@@ -15,6 +15,11 @@ use std::time::{Duration, SystemTime};
 use recording::{Digest, PlaybackFormat, RecordId, durable};
 use serde::{Deserialize, Serialize};
 
+/// Whether a text has the form of an upload's id; anything else cannot name a file.
+pub(crate) fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// Where uploads lie.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
@@ -84,8 +89,7 @@ impl Store {
 
     /// An upload by its id; `None` when there is none, or it has expired.
     pub(super) fn find(&self, id: &str) -> io::Result<Option<Upload>> {
-        // Ids are ours: anything else cannot name a file.
-        if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !is_id(id) {
             return Ok(None);
         }
         let json = match fs::read(self.path(id, "json")) {
@@ -171,18 +175,27 @@ impl Store {
             else {
                 continue;
             };
-            match kind.to_str() {
+            // What does not have one of our names is somebody else's.
+            if !is_id(id) {
+                continue;
+            }
+            let left = match kind.to_str() {
                 Some("json") => match self.find(id) {
-                    Ok(Some(upload)) => standing.push(upload),
-                    Ok(None) => self.remove(id)?,
-                    Err(error) => {
-                        tracing::warn!(upload = id, %error, "an upload cannot be read; it is left alone")
+                    Ok(Some(upload)) => {
+                        standing.push(upload);
+                        Ok(())
                     }
+                    Ok(None) => self.remove(id),
+                    Err(error) => Err(error),
                 },
                 Some("part" | "offset") if at_start && !self.path(id, "json").exists() => {
-                    remove(&path)?
+                    remove(&path)
                 }
-                _ => {}
+                _ => Ok(()),
+            };
+            if let Err(error) = left {
+                let path = path.display();
+                tracing::warn!(%path, %error, "an upload cannot be read; it is left alone");
             }
         }
         if at_start {

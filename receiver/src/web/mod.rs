@@ -4,6 +4,7 @@ pub(crate) mod auth;
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -59,13 +60,14 @@ fn failed(error: &LedgerError) -> Response {
 /// What a node may know of a recording: the packages that it sent itself.
 async fn recording_state(
     State(service): State<Service>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let node = match auth::node(&service.ledger, &headers).await {
         Ok(node) => node,
         Err(error) => return error.into_response(),
     };
+    let id = id.map(|Path(id)| id).unwrap_or_default();
     let Ok(record_id) = id.parse::<RecordId>() else {
         return refusal(StatusCode::NOT_FOUND, "this is no record id");
     };

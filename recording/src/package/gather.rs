@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use walkdir::WalkDir;
 
 use crate::digest::Digest;
-use crate::events::{Events, EventsError};
+use crate::events::Events;
 use crate::manifest::{FileEntry, LeftOut, Manifest, SCHEMA, content_digest};
 use crate::metadata::Metadata;
 use crate::names::{PlaybackFormat, RecordId};
@@ -59,15 +59,12 @@ pub enum GatherError {
         /// The recording's folder.
         path: PathBuf,
     },
-    /// The events could not be read.
-    #[error(transparent)]
-    Events(#[from] EventsError),
 }
 
 /// Makes the manifest of `<root>/<format>/<record id>/`, reading every file once.
 ///
-/// Links and special files are left out and listed with the reason. A `metadata.xml` that cannot
-/// be read does not stop the recording: the manifest says what is wrong with it.
+/// Links and special files are left out and listed with the reason. A `metadata.xml` or
+/// `events.xml` that cannot be read does not stop the recording: the manifest says what is wrong.
 ///
 /// # Errors
 /// A file cannot be read, has a name that is not text, or changes meanwhile; the folder is empty.
@@ -80,9 +77,13 @@ pub fn gather(root: &Path, about: &About) -> Result<Manifest, GatherError> {
         return Err(GatherError::Empty { path: folder });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let events = match &about.events_xml {
-        Some(path) => Events::read(path)?,
-        None => Events::default(),
+    let (events, events_problem) = match about.events_xml.as_deref().map(Events::read) {
+        None => (Events::default(), None),
+        Some(Ok(events)) => {
+            let problem = events.cut_short.clone();
+            (events, problem.map(|why| format!("events.xml: {why}")))
+        }
+        Some(Err(error)) => (Events::default(), Some(error.to_string())),
     };
     let (metadata, metadata_problem) = match Metadata::read(&folder.join("metadata.xml")) {
         Ok(metadata) => (Some(metadata), None),
@@ -100,6 +101,7 @@ pub fn gather(root: &Path, about: &About) -> Result<Manifest, GatherError> {
         metadata,
         metadata_problem,
         events_seen: about.events_xml.is_some(),
+        events_problem,
         moderators: events.moderators,
         files,
         left_out,
