@@ -68,12 +68,39 @@ impl Metrics {
     }
 }
 
+/// What text on whiteboards of tldraw is set in; see the README beside them.
+const OF_TLDRAW: [&[u8]; 8] = [
+    include_bytes!("../fonts/CaveatBrush-Regular.ttf"),
+    include_bytes!("../fonts/SourceSansPro-Regular.ttf"),
+    include_bytes!("../fonts/CrimsonPro-Regular.ttf"),
+    include_bytes!("../fonts/SourceCodePro-Regular.ttf"),
+    include_bytes!("../fonts/ShantellSans-SemiBold.ttf"),
+    include_bytes!("../fonts/IBMPlexSans-Medium.ttf"),
+    include_bytes!("../fonts/IBMPlexSerif-Medium.ttf"),
+    include_bytes!("../fonts/IBMPlexMono-Medium.ttf"),
+];
+
+/// Their families. They stand in for nothing else: which fonts do depends on the machine alone.
+const FAMILIES_OF_TLDRAW: [&str; 8] = [
+    "Caveat Brush",
+    "Source Sans Pro",
+    "Crimson Pro",
+    "Source Code Pro",
+    "Shantell Sans",
+    "IBM Plex Sans",
+    "IBM Plex Serif",
+    "IBM Plex Mono",
+];
+
 impl Fonts {
-    /// The fonts installed on this machine.
+    /// The fonts installed on this machine, and those of tldraw.
     #[must_use]
     pub fn system() -> Fonts {
         let mut database = Database::new();
         database.load_system_fonts();
+        for data in OF_TLDRAW {
+            database.load_font_source(fontdb::Source::Binary(Arc::new(data)));
+        }
         Fonts::of(database)
     }
 
@@ -85,7 +112,10 @@ impl Fonts {
         database.set_serif_family("Liberation Serif");
         database.set_monospace_family("Liberation Mono");
         one_of_each(&mut database);
-        let mut faces: Vec<&FaceInfo> = database.faces().collect();
+        let mut faces: Vec<&FaceInfo> = database
+            .faces()
+            .filter(|face| !FAMILIES_OF_TLDRAW.contains(&family(face)))
+            .collect();
         faces.sort_by_key(|face| unlikeliness(face));
         let substitutes = faces.iter().map(|face| face.id).collect();
         Fonts {

@@ -6,8 +6,8 @@
 //! lies in the space of the group or frame that holds it, and an arrow ends at the edges of what
 //! it is bound to. Everything is in units of the tldraw page.
 //!
-//! The letters are those of the libraries too (Caveat Brush, Shantell Sans and their companions)
-//! where they are installed, and otherwise whatever comes nearest.
+//! The letters are those of the libraries too: Caveat Brush, Shantell Sans and their companions
+//! are part of [`Fonts::system`].
 
 mod dash;
 mod json;

@@ -161,19 +161,19 @@ impl Style {
 const BLACK: Rgb = [0x1d, 0x1d, 0x1d];
 
 const SCRIPT: Face = Face {
-    families: &["Caveat Brush", "Comic Neue"],
+    families: &["Caveat Brush"],
     weight: 400,
 };
 const SANS: Face = Face {
-    families: &["Source Sans Pro", "Source Sans 3", "Lato"],
+    families: &["Source Sans Pro"],
     weight: 400,
 };
 const SERIF: Face = Face {
-    families: &["Crimson Pro", "Liberation Serif"],
+    families: &["Crimson Pro"],
     weight: 400,
 };
 const MONO: Face = Face {
-    families: &["Source Code Pro", "DejaVu Sans Mono", "Liberation Mono"],
+    families: &["Source Code Pro"],
     weight: 400,
 };
 

@@ -91,11 +91,13 @@ pub(super) fn draw(
         Pattern::attributes(pattern),
         "</g>".repeat(gaps)
     );
-    for (path, kind) in heads.iter().zip(kinds) {
+    for ((path, kind), tip) in heads.iter().zip(kinds).zip([course.start, course.end]) {
         let Some(path) = path else { continue };
         let data = path.finish()?;
         if !matches!(kind, "arrow" | "bar") {
-            fill(svg, data, text(props, "fill"), color);
+            let reach = width * 8.0;
+            let area = [tip.x - reach, tip.y - reach, tip.x + reach, tip.y + reach];
+            fill(svg, data, text(props, "fill"), color, area);
         }
         let _ = write!(svg, r#"<path d="{data}" fill="none" {stroke}/>"#);
     }

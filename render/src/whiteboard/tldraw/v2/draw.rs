@@ -109,7 +109,13 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value) -> Result<(), Skip
                 .iter()
                 .map(|step| step.point)
                 .collect();
-            fill(svg, smooth(&middle, true).finish()?, inside, color);
+            fill(
+                svg,
+                smooth(&middle, true).finish()?,
+                inside,
+                color,
+                around(&middle, width),
+            );
         }
         let ink = ink::ink(&stroke.touches, &pen);
         let _ = write!(
@@ -133,7 +139,7 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value) -> Result<(), Skip
     }
     let data = path.finish()?;
     if dot || closed {
-        fill(svg, data, inside, color);
+        fill(svg, data, inside, color, around(&middle, width));
     }
     let pattern = match dash {
         Dash::Dotted if !dot => Some(Pattern::fixed(0.1, width * 2.0)),
@@ -148,6 +154,12 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value) -> Result<(), Skip
         Pattern::attributes(pattern)
     );
     Ok(())
+}
+
+/// Where the inside of a stroke lies at most.
+fn around(middle: &[V], width: f64) -> [f64; 4] {
+    let [left, top, right, bottom] = bounds(middle.iter().copied()).unwrap_or_default();
+    [left - width, top - width, right + width, bottom + width]
 }
 
 /// The highlighter. It lies over what it marks and shines through from below as well, but below

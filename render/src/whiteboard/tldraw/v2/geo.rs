@@ -11,7 +11,7 @@ use super::super::json::text;
 use super::super::path::Path;
 use super::super::vector::{V, ellipse_perimeter, v};
 use super::cloud;
-use super::fill::fill;
+use super::fill::fill as fill_within;
 use super::polygon::rounded;
 use super::style::{Color, Size};
 
@@ -22,6 +22,9 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value, size: V) -> Result
     let width = pen.stroke();
     let dash = Dash::named(text(props, "dash"));
     let inside = text(props, "fill");
+    let margin = width * 2.0;
+    let area = [-margin, -margin, size.x + margin, size.y + margin];
+    let fill = |svg: &mut String, data: &str| fill_within(svg, data, inside, color, area);
     let line = |svg: &mut String, data: &str, pattern: Option<Pattern>| {
         let _ = write!(
             svg,
@@ -36,12 +39,12 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value, size: V) -> Result
             let arcs = cloud::arcs(id, size, pen);
             if dash == Dash::Draw {
                 let path = cloud::drawn(id, &arcs, pen);
-                fill(svg, path.finish()?, inside, color);
+                fill(svg, path.finish()?);
                 line(svg, path.finish()?, None);
                 return Ok(());
             }
             let path = cloud::plain(&arcs);
-            fill(svg, path.finish()?, inside, color);
+            fill(svg, path.finish()?);
             if dash == Dash::Solid {
                 line(svg, path.finish()?, None);
                 return Ok(());
@@ -53,7 +56,7 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value, size: V) -> Result
         }
         "ellipse" | "oval" => {
             let (path, length) = round(kind, size);
-            fill(svg, path.finish()?, inside, color);
+            fill(svg, path.finish()?);
             let fitted = if length < 64.0 { length * 2.0 } else { length };
             let fit = Fit {
                 snap: 4.0,
@@ -65,16 +68,7 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value, size: V) -> Result
         _ => {
             let corners = corners(kind, size)
                 .ok_or_else(|| Skipped::because(format!("unknown figure `{}`", short(kind))))?;
-            polygon(
-                svg,
-                id,
-                kind,
-                &corners,
-                size,
-                (dash, width),
-                (inside, color),
-                &line,
-            )?;
+            polygon(svg, id, kind, &corners, size, (dash, width), &fill, &line)?;
         }
     }
     Ok(())
@@ -88,14 +82,14 @@ fn polygon(
     corners: &[V],
     size: V,
     (dash, width): (Dash, f64),
-    (inside, color): (&str, Color),
+    fill: &impl Fn(&mut String, &str),
     line: &impl Fn(&mut String, &str, Option<Pattern>),
 ) -> Result<(), Skipped> {
     let marks = marks(kind, size, width, dash);
     if dash == Dash::Draw {
         // Twice around, each time a little off; the inside keeps to the true corners.
         let once = rounded(id, corners, 0.0, width * 2.0, 1);
-        fill(svg, once.finish()?, inside, color);
+        fill(svg, once.finish()?);
         let mut twice = rounded(id, corners, width / 3.0, width * 2.0, 2);
         for mark in &marks {
             twice.append(&Path::polyline(mark, false));
@@ -104,7 +98,7 @@ fn polygon(
         return Ok(());
     }
     let mut path = Path::polyline(corners, true);
-    fill(svg, path.finish()?, inside, color);
+    fill(svg, path.finish()?);
     if dash == Dash::Solid {
         for mark in &marks {
             path.append(&Path::polyline(mark, false));

@@ -134,19 +134,19 @@ pub(super) fn lettering<'a>(props: &Value, size: f64, fonts: &'a Fonts) -> Type<
 }
 
 const DRAW: Face = Face {
-    families: &["Shantell Sans", "Comic Neue"],
+    families: &["Shantell Sans"],
     weight: 600,
 };
 const SANS: Face = Face {
-    families: &["IBM Plex Sans", "Liberation Sans"],
+    families: &["IBM Plex Sans"],
     weight: 500,
 };
 const SERIF: Face = Face {
-    families: &["IBM Plex Serif", "Liberation Serif"],
+    families: &["IBM Plex Serif"],
     weight: 500,
 };
 const MONO: Face = Face {
-    families: &["IBM Plex Mono", "DejaVu Sans Mono", "Liberation Mono"],
+    families: &["IBM Plex Mono"],
     weight: 500,
 };
 
