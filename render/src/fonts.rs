@@ -153,6 +153,39 @@ impl Fonts {
             * size
     }
 
+    /// How far each character of `text` moves the pen when none of them join to ligatures, as in
+    /// browsers where letters are spaced; `None` when that cannot be told character by character,
+    /// as in scripts that join their letters or where other fonts stand in.
+    #[must_use]
+    pub fn advances(&self, wanted: Wanted<'_>, size: f64, text: &str) -> Option<Vec<f64>> {
+        let first = self.query(wanted)?;
+        match self.faces(wanted, text)[..] {
+            [(face, _)] if face == first => {}
+            _ => return None,
+        }
+        self.with_face(first, |font| {
+            let data = ShaperData::new(&font);
+            let shaper = data.shaper(&font).build();
+            let mut buffer = UnicodeBuffer::new();
+            buffer.push_str(text);
+            buffer.guess_segment_properties();
+            let off = [b"liga", b"clig"]
+                .map(|name| harfrust::Feature::new(harfrust::Tag::new(name), 0, ..));
+            let glyphs = shaper.shape(buffer, harfrust::ShapeOptions::new().features(&off));
+            let places = glyphs
+                .glyph_infos()
+                .iter()
+                .map(|glyph| glyph.cluster as usize);
+            if !places.eq(text.char_indices().map(|(place, _)| place)) {
+                return None;
+            }
+            let em = f64::from(shaper.units_per_em().max(1));
+            let advance = |glyph: &harfrust::GlyphPosition| f64::from(glyph.x_advance) / em * size;
+            Some(glyphs.glyph_positions().iter().map(advance).collect())
+        })
+        .flatten()
+    }
+
     /// Cuts `text` where the font changes: what the wanted font has is given as it is, the rest
     /// with the font that stands in.
     #[must_use]

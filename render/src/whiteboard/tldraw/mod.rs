@@ -13,6 +13,8 @@ mod dash;
 mod json;
 mod path;
 mod random;
+#[cfg(test)]
+mod tests;
 mod text;
 mod v1;
 mod v2;

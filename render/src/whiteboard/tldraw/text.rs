@@ -70,7 +70,19 @@ impl Type<'_> {
         }
         #[allow(clippy::cast_precision_loss)]
         let letters = line.chars().count() as f64;
-        self.fonts.width(self.wanted(), self.size, line) + letters * self.spacing
+        let width = match self.advances(line) {
+            Some(advances) => advances.iter().sum(),
+            None => self.fonts.width(self.wanted(), self.size, line),
+        };
+        width + letters * self.spacing
+    }
+
+    /// Where letters are spaced, browsers form no ligatures.
+    fn advances(&self, line: &str) -> Option<Vec<f64>> {
+        let spaced = self.spacing != 0.0;
+        spaced
+            .then(|| self.fonts.advances(self.wanted(), self.size, line))
+            .flatten()
     }
 
     /// The text's own lines.
@@ -204,9 +216,6 @@ impl Type<'_> {
             self.size,
             place.fill,
         );
-        if self.spacing != 0.0 {
-            let _ = write!(svg, r#" letter-spacing="{:.4}""#, self.spacing);
-        }
         svg.push('>');
         if let Some(halo) = place.halo {
             let _ = write!(
@@ -232,18 +241,42 @@ impl Type<'_> {
                     Align::End => rest,
                 };
             if !line.text.trim().is_empty() {
-                let _ = write!(svg, r#"<text xml:space="preserve" x="{x:.3}" y="{y:.3}""#);
                 let gaps = line.text.matches(' ').count();
-                if place.align == Align::Justify && line.broken && gaps > 0 && rest > 0.0 {
-                    #[allow(clippy::cast_precision_loss)]
-                    let _ = write!(svg, r#" word-spacing="{:.4}""#, rest / gaps as f64);
-                }
-                svg.push('>');
-                set(svg, &line.text, self.wanted(), self.fonts);
-                svg.push_str("</text>");
+                #[allow(clippy::cast_precision_loss)]
+                let stretch = if place.align == Align::Justify && line.broken && rest > 0.0 {
+                    rest / gaps.max(1) as f64
+                } else {
+                    0.0
+                };
+                self.draw_line(svg, &line.text, (x, y), stretch);
             }
             y += self.line_height;
         }
+    }
+
+    /// One line, its spaces wider by `stretch`.
+    fn draw_line(&self, svg: &mut String, line: &str, (x, y): (f64, f64), stretch: f64) {
+        svg.push_str(r#"<text xml:space="preserve" x=""#);
+        match self.advances(line) {
+            Some(advances) => {
+                // A place for every letter keeps usvg from joining them.
+                let mut pen = x;
+                for (advance, letter) in advances.iter().zip(line.chars()) {
+                    let _ = write!(svg, "{pen:.3} ");
+                    pen += advance + self.spacing + if letter == ' ' { stretch } else { 0.0 };
+                }
+            }
+            None => {
+                let _ = write!(
+                    svg,
+                    r#"{x:.3}" letter-spacing="{:.4}" word-spacing="{stretch:.4}"#,
+                    self.spacing
+                );
+            }
+        }
+        let _ = write!(svg, r#"" y="{y:.3}">"#);
+        set(svg, line, self.wanted(), self.fonts);
+        svg.push_str("</text>");
     }
 
     /// As [`Fonts`] is asked for it.

@@ -172,21 +172,14 @@ fn plain_text(svg: &mut String, shape: &Value, style: &Style, fonts: &Fonts) -> 
     Ok(size)
 }
 
-/// A sticky note: paper with a shadow and text that wraps; it grows with the text (`StickyUtil`).
+/// A sticky note: paper with a shadow and text that wraps (`StickyUtil`). It has grown with its text
+/// while it was written; what is too long for it all the same is shown below it.
 fn sticky(svg: &mut String, shape: &Value, style: &Style, fonts: &Fonts) -> Result<V, Skipped> {
     let given = pair(shape.get("size")).unwrap_or(v(200.0, 200.0));
     let letters = style.note_lettering(fonts);
     let room = (given.x - NOTE_PADDING * 2.0).max(0.0);
     let lines = letters.wrapped(text(shape, "text"), room);
-    let height = letters.height(&lines) + NOTE_PADDING * 2.0;
-    let size = v(
-        given.x.max(1.0),
-        if height > 200.0 {
-            height
-        } else {
-            given.y.clamp(1.0, 200.0)
-        },
-    );
+    let size = v(given.x.max(1.0), given.y.max(1.0));
 
     // box-shadow: 2px 3px 12px -2px at .2, 1px 1px 4px at .16, 1px 1px 2px at .16
     for (dx, dy, blur, spread, opacity) in [

@@ -25,7 +25,7 @@ use serde_json::Value;
 use super::super::{Fragment, Skipped};
 use super::json::{number_or, text};
 use super::path::Path;
-use super::vector::v;
+use super::vector::{bounds, v};
 use crate::fonts::Fonts;
 use space::{holders, space};
 use style::{BACKGROUND, Color};
@@ -57,7 +57,20 @@ pub(super) fn fragment(
             let size = boxes::figure_size(props, fonts)?;
             geo::draw(&mut inner, id, props, size)?;
             let color = Color::named(text(props, "labelColor")).solid;
-            boxes::label(&mut inner, props, size, color, Some(BACKGROUND), fonts)?;
+            // The label of a cloud keeps to its bumps, that of other figures to their box.
+            let edges = (text(props, "geo") == "cloud")
+                .then(|| geo::outline(id, props, size).and_then(bounds))
+                .flatten();
+            let [left, top, right, bottom] = edges.unwrap_or([0.0, 0.0, size.x, size.y]);
+            let room = v(right - left, bottom - top);
+            let mut label = String::new();
+            boxes::label(&mut label, props, room, color, Some(BACKGROUND), fonts)?;
+            if !label.is_empty() {
+                let _ = write!(
+                    inner,
+                    r#"<g transform="translate({left:.3} {top:.3})">{label}</g>"#
+                );
+            }
         }
         "line" => line::draw(&mut inner, id, props)?,
         "arrow" => arrow_shape::draw(&mut inner, props, space, tied, fonts)?,

@@ -61,8 +61,15 @@ pub(super) fn draw(svg: &mut String, props: &Value, fonts: &Fonts) -> Result<(),
     } else {
         size.y - 75.0
     };
-    let content = 8.0 + title.height(&lines) + 8.0 + chart_height.max(0.0);
-    let top = (size.y - content) / 2.0 + 8.0;
+    // Margins of 8 around the question; those of an empty one fall together. What is too high for
+    // the box begins at its top.
+    let heading = if lines.is_empty() {
+        8.0
+    } else {
+        8.0 + title.height(&lines) + 8.0
+    };
+    let above = 1.0 + (size.y - 2.0 - heading - chart_height).max(0.0) / 2.0;
+    let top = above + 8.0;
     title.draw(
         svg,
         &lines,
@@ -75,7 +82,8 @@ pub(super) fn draw(svg: &mut String, props: &Value, fonts: &Fonts) -> Result<(),
             halo: None,
         },
     )?;
-    let chart_top = top + title.height(&lines) + 8.0;
+    // Browsers lay a picture within a page on whole units.
+    let chart_top = (above + heading + 0.25).round();
     chart(
         svg,
         &answers,
@@ -133,11 +141,18 @@ fn chart(
     let band = (below - above) / answers.len().max(1) as f64;
     let mut names = String::new();
     let mut bars = String::new();
+    #[allow(clippy::cast_precision_loss)]
+    let middles: Vec<(f64, f64)> = (0..answers.len())
+        .map(|n| (above + band * (n as f64 + 0.5), letters.size * 1.15))
+        .collect();
+    let named = shown(&middles, top + height);
     let mut y = above;
-    for (name, votes) in answers {
+    for ((name, votes), named) in answers.iter().zip(named) {
         let middle = y + band / 2.0;
         line(svg, left - 6.0, middle, left, middle);
-        tick_name(&mut names, name, (left - 8.0, middle), letters);
+        if let Some(middle) = named {
+            tick_name(&mut names, name, (left - 8.0, middle), letters);
+        }
         let length = (right - left) * votes / most;
         if length > 0.0 {
             let _ = write!(
@@ -149,15 +164,24 @@ fn chart(
         }
         y += band;
     }
-    for &tick in &ticks {
+    let labels: Vec<String> = ticks
+        .iter()
+        .map(|tick| format!("{}", (tick * 1e6).round() / 1e6))
+        .collect();
+    let mut wanted = Vec::new();
+    for (tick, label) in ticks.iter().zip(&labels) {
         let x = left + (right - left) * tick / most;
         line(svg, x, below, x, below + 6.0);
-        let shown = format!("{}", (tick * 1e6).round() / 1e6);
-        let _ = write!(
-            names,
-            r#"<text x="{x:.3}" y="{:.3}" text-anchor="middle">{shown}</text>"#,
-            below + 8.0 + letters.size * 0.71
-        );
+        wanted.push((x, letters.width(label)));
+    }
+    for (label, x) in labels.iter().zip(shown(&wanted, width)) {
+        if let Some(x) = x {
+            let y = below + 8.0 + letters.size * 0.71;
+            let _ = write!(
+                names,
+                r#"<text x="{x:.3}" y="{y:.3}" text-anchor="middle">{label}</text>"#
+            );
+        }
     }
     svg.push_str(r#""/>"#);
     let families: Vec<String> = FACE.families.iter().map(|f| format!("'{f}'")).collect();
@@ -172,10 +196,15 @@ fn chart(
 
 /// A name beside its bar, on several lines if it is wider than its column.
 fn tick_name(svg: &mut String, name: &str, (x, middle): (f64, f64), letters: &Type<'_>) {
+    // The library measures with the letters of the page, which are larger than its own.
+    let measured = Type {
+        size: 16.0,
+        ..*letters
+    };
     let mut lines: Vec<String> = Vec::new();
     for word in name.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if letters.width(&format!("{line} {word}")) < 80.0 => {
+            Some(line) if measured.width(&format!("{line} {word}")) < 80.0 => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -191,6 +220,27 @@ fn tick_name(svg: &mut String, name: &str, (x, middle): (f64, f64), letters: &Ty
         svg.push_str("</text>");
         y += letters.size;
     }
+}
+
+/// Where labels of a size go that are wanted at places: the last one is moved inside of `end`, and
+/// of the others those are left out that come too near to the next one (`getTicksEnd`).
+fn shown(labels: &[(f64, f64)], end: f64) -> Vec<Option<f64>> {
+    let mut end = end;
+    let mut shown: Vec<Option<f64>> = Vec::with_capacity(labels.len());
+    for (n, &(place, size)) in labels.iter().rev().enumerate() {
+        let place = if n == 0 {
+            place.min(end - size / 2.0)
+        } else {
+            place
+        };
+        let fits = place - size / 2.0 >= 0.0 && place + size / 2.0 <= end + 1e-9;
+        shown.push(fits.then_some(place));
+        if fits {
+            end = place - size / 2.0 - 5.0;
+        }
+    }
+    shown.reverse();
+    shown
 }
 
 /// Five even numbers from 0 to at least `most` (recharts-scale's `getNiceTickValues`).
@@ -233,6 +283,12 @@ mod tests {
                 ticks(most)
             );
         }
+    }
+
+    #[test]
+    fn labels_make_room_for_each_other() {
+        let labels = [(10.0, 8.0), (20.0, 70.0), (95.0, 20.0)];
+        assert_eq!(shown(&labels, 100.0), [Some(10.0), None, Some(90.0)]);
     }
 
     #[test]
