@@ -1,7 +1,7 @@
 //! The `destination` section of the settings.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -17,7 +17,7 @@ pub(crate) enum DestinationConfig {
     /// `kind: directory`
     Directory(DirectoryConfig),
     /// `kind: upload`
-    Upload(UploadConfig),
+    Upload(Box<UploadConfig>),
 }
 
 /// The claim directory of a Pod recorder.
@@ -58,6 +58,45 @@ pub(crate) struct UploadConfig {
     pub(crate) site: Option<Chosen>,
     /// Username of who owns what has no known owner.
     pub(crate) default_owner: String,
+    /// Usernames who own every video too.
+    #[serde(default)]
+    pub(crate) additional_owners: Vec<String>,
+    /// Disciplines of every video.
+    #[serde(default)]
+    pub(crate) discipline: Vec<Chosen>,
+    /// Channels of every video.
+    #[serde(default)]
+    pub(crate) channel: Vec<Chosen>,
+    /// Licence, as Pod abbreviates it (`by-nc-sa`).
+    #[serde(default)]
+    pub(crate) licence: Option<String>,
+    /// Two letters of the language spoken, when the recording does not tell it.
+    #[serde(default)]
+    pub(crate) main_lang: Option<String>,
+    /// University course (`0`, `L`, `M`, `D`, `1`).
+    #[serde(default)]
+    pub(crate) cursus: Option<String>,
+    /// Whether only those who are logged in may see the videos.
+    #[serde(default)]
+    pub(crate) restricted: bool,
+    /// Groups who alone may see the videos.
+    #[serde(default)]
+    pub(crate) groups: Vec<Chosen>,
+    /// File with a password that every video gets. Pod keeps and shows it in clear.
+    #[serde(default)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Whether viewers may download the videos.
+    #[serde(default)]
+    pub(crate) allow_downloading: bool,
+    /// Whether viewers may not comment on the videos.
+    #[serde(default)]
+    pub(crate) disable_comment: bool,
+    /// Whether a video stops being a draft once Pod has encoded it.
+    #[serde(default)]
+    pub(crate) publish: bool,
+    /// Whether meta keys `pod-*` of a meeting take precedence over these settings.
+    #[serde(default = "yes")]
+    pub(crate) follow_meta: bool,
     /// The site's LANGUAGE_CODE. It decides which translation of a title is written and searched.
     #[serde(default = "french")]
     pub(crate) accept_language: String,
@@ -199,16 +238,15 @@ impl UploadConfig {
 
     /// The token in the token file.
     pub(super) fn token(&self) -> Result<String, PodError> {
-        let wrong = |why: String| PodError::Settings {
-            key: "token_file",
-            why: format!("{}: {why}", self.token_file.display()),
-        };
-        let text = fs::read_to_string(&self.token_file).map_err(|e| wrong(e.to_string()))?;
-        let token = text.trim();
-        if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(wrong("must hold the token and nothing else".into()));
-        }
-        Ok(token.to_owned())
+        secret("token_file", &self.token_file)
+    }
+
+    /// The password in the password file.
+    pub(super) fn password(&self) -> Result<Option<String>, PodError> {
+        self.password_file
+            .as_deref()
+            .map(|path| secret("password_file", path))
+            .transpose()
     }
 
     fn validate(&self) -> Result<(), (&'static str, String)> {
@@ -230,6 +268,19 @@ impl UploadConfig {
         }
         key_and_why(timezone(self.timezone.as_deref()))
     }
+}
+
+fn secret(key: &'static str, path: &Path) -> Result<String, PodError> {
+    let wrong = |why: String| PodError::Settings {
+        key,
+        why: format!("{}: {why}", path.display()),
+    };
+    let text = fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let secret = text.trim();
+    if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(wrong("must hold one word and nothing else".into()));
+    }
+    Ok(secret.to_owned())
 }
 
 fn key_and_why<T>(outcome: Result<T, PodError>) -> Result<(), (&'static str, String)> {
@@ -281,7 +332,7 @@ impl<'de> Deserialize<'de> for DestinationConfig {
             .ok_or_else(|| D::Error::missing_field("kind"))?;
         match kind.as_str() {
             Some("directory") => inner(keys).map(DestinationConfig::Directory),
-            Some("upload") => inner(keys).map(DestinationConfig::Upload),
+            Some("upload") => inner(keys).map(|config| DestinationConfig::Upload(Box::new(config))),
             _ => Err(D::Error::custom(format!(
                 "kind: {kind} is not a kind of destination; write directory or upload"
             ))),

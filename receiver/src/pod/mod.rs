@@ -14,6 +14,7 @@ mod upload;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -87,6 +88,9 @@ pub(crate) struct Registration {
     pub(crate) media_digest: Digest,
     /// What an administrator should know, for the recording's history.
     pub(crate) notes: Vec<String>,
+    /// When Pod still works on it: how long to wait before [`Destination::register`] is called once
+    /// more to see what has become of it.
+    pub(crate) look_again: Option<Duration>,
 }
 
 /// Remembers what a destination has begun for one recording, so that a restart asks Pod before it

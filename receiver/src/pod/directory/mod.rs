@@ -317,6 +317,7 @@ fn registration(name: String, media: Digest, note: Option<String>) -> Registrati
         url: None,
         media_digest: media,
         notes: note.into_iter().collect(),
+        look_again: None,
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Key {
 pub(super) struct Progress {
     /// What is tried next or has been tried without an answer.
     pub(super) step: Step,
+    /// Address of the Pod.
+    pub(super) pod: String,
     /// Where the video is.
     pub(super) key: Key,
     /// The media that Pod has, or gets in this step.
@@ -47,6 +49,14 @@ pub(super) enum Step {
     Replaced,
     /// The encoding is being launched; these are the files of an encoding before.
     Launching(Vec<u64>),
+    /// The encoding was launched at this time and is being waited for; whether the video is
+    /// published afterwards.
+    Encoding {
+        /// When it was launched.
+        since: Timestamp,
+        /// Whether the video stops being a draft when it is encoded.
+        publish: bool,
+    },
     /// All is done.
     Done,
 }

@@ -2,32 +2,34 @@
 
 use jiff::Timestamp;
 use recording::Digest;
-use serde_json::Value;
+use tokio::sync::Mutex;
 
 use super::api::Api;
-use crate::pod::config::{Chosen, UploadConfig};
+use super::attributes::Attributes;
+use super::catalogue::{Catalogue, Field, List, id};
+use crate::pod::config::UploadConfig;
 use crate::pod::{Finding, PodError, Severity};
 
-const TYPES: &str = "rest/types/";
-const SITES: &str = "rest/sites/";
 const USERS: &str = "rest/users/";
 
 /// The first major version with another API.
 const FIRST_UNKNOWN: u32 = 5;
 
 /// A Pod that has been looked at, with the things that the settings name.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Site {
     /// What `/info_pod.json` tells; a hint, as releases were tagged before it was raised.
-    pub(super) version: String,
+    version: String,
     /// Whether lists can be filtered. Before 3.8.2 Pod ignores filters and answers with everything.
-    pub(super) filters: bool,
-    /// Link of the videos' type.
-    pub(super) video_type: String,
+    filters: bool,
     /// Link of the videos' site.
     pub(super) site: String,
     /// Link of who owns what has no known owner.
     pub(super) default_owner: String,
+    /// What every video gets.
+    pub(super) attributes: Attributes,
+    /// What else can be chosen.
+    pub(super) catalogue: Mutex<Catalogue>,
 }
 
 impl Site {
@@ -58,8 +60,13 @@ impl Site {
     async fn ask(api: &Api, config: &UploadConfig) -> Result<Site, PodError> {
         let version = version(api).await?;
         let filters = filters_work(api).await?;
-        let video_type = chosen(api, "type", TYPES, Some(&config.video_type)).await?;
-        let site = chosen(api, "site", SITES, config.site.as_ref()).await?;
+        let mut catalogue = Catalogue::default();
+        let site = match &config.site {
+            Some(chosen) => catalogue.link(api, List::Sites, chosen).await?,
+            None => catalogue.only(api, List::Sites).await?,
+        };
+        let site = site.map_err(|why| PodError::Settings { key: "site", why })?;
+        let attributes = Attributes::of_settings(api, &mut catalogue, config).await?;
         let owner = user(api, &config.default_owner).await;
         let default_owner = owner.map_err(|error| match error {
             PodError::Owner { .. } => PodError::Settings {
@@ -71,9 +78,10 @@ impl Site {
         Ok(Site {
             version,
             filters,
-            video_type,
             site,
             default_owner,
+            attributes,
+            catalogue: Mutex::new(catalogue),
         })
     }
 }
@@ -92,7 +100,10 @@ impl Site {
                 "update Pod to 3.8.2 or later before moving many recordings",
             ));
         }
-        findings.push(choices(api).await);
+        findings.push(match self.choices(api).await {
+            Ok(choices) => Finding::fine(choices),
+            Err(error) => error.into(),
+        });
         findings.push(lists(api).await);
         findings.push(Finding {
             severity: Severity::Fine,
@@ -107,31 +118,15 @@ impl Site {
         });
         findings
     }
-}
 
-/// Which licences and languages the site knows.
-async fn choices(api: &Api) -> Finding {
-    match api
-        .options("asking for licences and languages", "rest/videos/")
-        .await
-    {
-        Ok(options) => {
-            let fields = &options["actions"]["POST"];
-            let values = |field: &str| {
-                let choices = fields[field]["choices"].as_array();
-                let values = choices
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|c| c["value"].as_str());
-                values.map(str::to_owned).collect::<Vec<_>>()
-            };
-            Finding::fine(format!(
-                "licences: {}; {} languages",
-                values("licence").join(" "),
-                values("main_lang").len()
-            ))
-        }
-        Err(error) => error.into(),
+    async fn choices(&self, api: &Api) -> Result<String, PodError> {
+        let mut catalogue = self.catalogue.lock().await;
+        Ok(format!(
+            "licences: {}; levels: {}; {} languages",
+            catalogue.values(api, Field::Licence).await?.join(" "),
+            catalogue.values(api, Field::Cursus).await?.join(" "),
+            catalogue.values(api, Field::MainLang).await?.len()
+        ))
     }
 }
 
@@ -189,44 +184,6 @@ async fn filters_work(api: &Api) -> Result<bool, PodError> {
     Ok(found.is_none())
 }
 
-/// The link of the type or site that the settings choose; the only one when they choose none.
-async fn chosen(
-    api: &Api,
-    key: &'static str,
-    path: &'static str,
-    wanted: Option<&Chosen>,
-) -> Result<String, PodError> {
-    let mut found = Vec::new();
-    let mut names = Vec::new();
-    api.find("reading what Pod offers", path, &[], |item| {
-        let id = id(item)?;
-        let texts: Vec<&str> = ["title", "name", "domain"]
-            .iter()
-            .filter_map(|field| item[field].as_str())
-            .collect();
-        let is_wanted = match wanted {
-            None => true,
-            Some(Chosen::Id(wanted)) => *wanted == id,
-            Some(Chosen::Title(wanted)) => texts.contains(&wanted.as_str()),
-        };
-        if is_wanted {
-            found.push(id);
-        }
-        names.push(format!("\"{}\" ({id})", texts.first().unwrap_or(&"")));
-        None::<()>
-    })
-    .await?;
-    if let [id] = found[..] {
-        return Ok(format!("/{path}{id}/"));
-    }
-    let names = names.join(", ");
-    let why = match wanted {
-        Some(wanted) => format!("Pod has {} of {wanted}; it has {names}", found.len()),
-        None => format!("Pod has several, choose one of {names}"),
-    };
-    Err(PodError::Settings { key, why })
-}
-
 /// The link of the user with exactly this name.
 ///
 /// Some databases compare without case and accents, and old versions of Pod do not compare at all,
@@ -263,24 +220,8 @@ pub(super) async fn user(api: &Api, username: &str) -> Result<String, PodError> 
     })
 }
 
-/// An element's id; sites have it only in their link.
-fn id(item: &Value) -> Option<u64> {
-    let link = || {
-        item["url"]
-            .as_str()?
-            .trim_end_matches('/')
-            .rsplit('/')
-            .next()?
-            .parse()
-            .ok()
-    };
-    item["id"].as_u64().or_else(link)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -294,15 +235,5 @@ mod tests {
             assert_eq!(major(version).unwrap() < FIRST_UNKNOWN, known, "{version}");
         }
         assert_eq!(major("main"), None);
-    }
-
-    #[test]
-    fn ids_are_read_from_links_too() {
-        assert_eq!(
-            id(&json!({"id": 3, "url": "http://pod/rest/types/4/"})),
-            Some(3)
-        );
-        assert_eq!(id(&json!({"url": "http://pod/rest/sites/1/"})), Some(1));
-        assert_eq!(id(&json!({"url": "http://pod/rest/sites/"})), None);
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Video {
     pub(super) slug: String,
     /// Its description, raw HTML.
     pub(super) description: String,
+    /// Whether only its owners see it.
+    pub(super) is_draft: bool,
     /// How far its encoding is.
     pub(super) encoding: Encoding,
 }
@@ -90,6 +92,7 @@ fn video(item: &Value) -> Option<Video> {
         id: item["id"].as_u64()?,
         slug: slug(data["full_url"].as_str()?)?.to_owned(),
         description: data["description"].as_str().unwrap_or_default().to_owned(),
+        is_draft: item["is_draft"].as_bool()?,
         encoding: Encoding {
             in_progress: item["encoding_in_progress"].as_bool()?,
             encoded: item["encoded"].as_bool()?,
@@ -117,7 +120,7 @@ mod tests {
     #[test]
     fn reads_what_pod_tells_of_a_video() {
         let item = json!({
-            "id": 3, "encoding_in_progress": false, "encoded": true,
+            "id": 3, "is_draft": true, "encoding_in_progress": false, "encoded": true,
             "video_data": {
                 "description": "<p>x</p>", "get_encoding_step": "0: end of encoding",
                 "full_url": "//pod.localhost:8000/video/0003-relative-urls/",
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn a_video_never_encoded_has_no_files() {
         let item = json!({
-            "id": 5, "encoding_in_progress": false, "encoded": false,
+            "id": 5, "is_draft": true, "encoding_in_progress": false, "encoded": false,
             "video_data": {
                 "description": "", "get_encoding_step": "", "video_files": "",
                 "full_url": "//pod.localhost:8000/video/0005-x/",
