@@ -33,7 +33,11 @@ struct Room {
 
 impl Room {
     fn new() -> Room {
-        Room::with(Settings::default())
+        Room::with(Settings {
+            encoder: Encoder::Timed(Duration::from_millis(10)),
+            insert_delay: Duration::from_millis(5),
+            ..Settings::default()
+        })
     }
 
     fn with(settings: Settings) -> Room {
@@ -67,7 +71,7 @@ impl Room {
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_millis(1500),
             write_timeout: Duration::from_millis(1500),
-            settle_time: Duration::from_millis(60),
+            settle_time: Duration::from_millis(30),
         };
         Room {
             pod,
@@ -341,7 +345,11 @@ async fn wrong_settings_stop_everything_and_say_why() {
             |c| c.video_type = Chosen::Title("Cours".into()),
             "it has \"Autre\" (1)",
         ),
-        ("type", |c| c.video_type = Chosen::Id(9), "Pod does not have 9"),
+        (
+            "type",
+            |c| c.video_type = Chosen::Id(9),
+            "Pod does not have 9",
+        ),
         (
             "site",
             |c| c.site = Some(Chosen::Title("pod.other".into())),
