@@ -63,9 +63,7 @@ impl Part {
             match file.lock() {
                 // Some network file systems know no locks; then the ledger's one worker per
                 // recording has to do.
-                Err(e) if e.kind() != io::ErrorKind::Unsupported => {
-                    return Err(PodError::file("lock", path)(e));
-                }
+                Err(e) if !knows_no_locks(&e) => return Err(PodError::file("lock", path)(e)),
                 _ => {}
             }
             // It may have been renamed or removed while waiting for the lock.
@@ -113,9 +111,13 @@ impl Part {
         Ok(self.digest(path)?.0)
     }
 
-    /// Removes it.
+    /// Removes it. An aborted attempt that exchanged files holds no lock on this one any more, and
+    /// may have removed it meanwhile.
     pub(super) fn discard(self, path: &Path) -> Result<(), PodError> {
-        fs::remove_file(path).map_err(PodError::file("remove", path))
+        match fs::remove_file(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(PodError::file("remove", path)(e)),
+            _ => Ok(()),
+        }
     }
 
     /// Gives it its final name, unless a file of that name exists: then `None` and it is still here.
@@ -190,6 +192,11 @@ pub(super) fn probe(directory: &Path) -> Result<(), PodError> {
     let left = if outcome.is_ok() { &renamed } else { &written };
     fs::remove_file(left).map_err(PodError::file("remove", left))?;
     outcome
+}
+
+fn knows_no_locks(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || error.raw_os_error() == Some(Errno::NOLCK.raw_os_error())
 }
 
 fn parent(path: &Path) -> &Path {
