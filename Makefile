@@ -17,7 +17,7 @@ demo: install
 	CARGO="$(CARGO)" tests/demo.sh $(if $(RECORDING),"$(RECORDING)")
 
 test: install build
-	$(CARGO) test --release --workspace
+	$(CARGO) test --release --workspace --no-fail-fast
 
 lint:
 	$(CARGO) fmt --all --check

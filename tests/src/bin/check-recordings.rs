@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use recording::Metadata;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use support::harness::{Finished, Site};
@@ -26,11 +27,28 @@ struct Arguments {
     limit: u64,
 }
 
+impl Case {
+    fn of(name: &str, record_id: &str, expected: Expected) -> Case {
+        let (name, record_id) = (name.to_owned(), record_id.to_owned());
+        let (formats, complaint) = (Vec::new(), String::new());
+        Case {
+            name,
+            record_id,
+            formats,
+            seconds: 10.0,
+            expected,
+            complaint,
+        }
+    }
+}
+
 /// What is to come of a recording.
 #[derive(Clone, Copy, PartialEq)]
 enum Expected {
     /// A video as long as the recording.
     Video,
+    /// It was never published, and the hook says so.
+    Refused,
     /// A video or none, and either the hook or the story names this file.
     Named(&'static str),
     /// No video, and the story names this file; or a video nevertheless.
@@ -98,14 +116,52 @@ fn gather(arguments: &Arguments, site: &Site) -> Result<Vec<Case>> {
             continue;
         }
         let seconds = entry["duration_s"].as_f64().unwrap_or(10.0);
+        if entry["formats"].as_array().is_some_and(Vec::is_empty) {
+            cases.push(Case::of(&name, id, Expected::Refused));
+            continue;
+        }
         let case = match name.strip_prefix("broken/") {
             Some(fault) => broken(site, &path, fault, id)?,
             None => whole(site, &path, &name, id, seconds)?,
         };
         cases.push(case);
     }
+    for bench in folders_in(root)?
+        .iter()
+        .filter(|path| name_of(path).starts_with("bench-"))
+    {
+        for path in folders_in(bench)?
+            .iter()
+            .filter(|_| name_of(bench).contains(&arguments.only))
+        {
+            let metadata = Metadata::read(&path.join("metadata.xml"))?;
+            let ms = metadata.playback.first().and_then(|p| p.duration_ms);
+            let seconds = ms.context("a recording for speed without a duration")? as f64 / 1000.0;
+            cases.push(whole(site, path, &name_of(bench), &name_of(path), seconds)?);
+        }
+    }
     ensure!(!cases.is_empty(), "no recording to check");
     Ok(cases)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn whole(site: &Site, path: &Path, name: &str, id: &str, seconds: f64) -> Result<Case> {
@@ -223,6 +279,15 @@ fn publish(site: &Site, case: &mut Case) {
 }
 
 fn judge(site: &Site, case: &Case, deadline: Instant) -> Result<String> {
+    if case.expected == Expected::Refused {
+        let hook = site.hook(["publish", "-m", &case.record_id]);
+        ensure!(
+            hook.code == Some(2) && hook.stderr.contains(&case.record_id),
+            "the hook should refuse it: {}",
+            hook.all()
+        );
+        return Ok("never published, and refused".to_owned());
+    }
     let complaint = case.complaint.trim();
     if let Expected::Named(file) = case.expected
         && complaint.contains(file)
