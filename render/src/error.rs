@@ -178,6 +178,14 @@ impl Error {
         }
     }
 
+    /// What is wrong, without the file's name, for messages that name it anyway.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Error::BadFile { why, .. } => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same command may succeed later without the recording changing
     /// (a full disk, a failing file system); `false` when the input is bad.
     #[must_use]

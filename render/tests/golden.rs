@@ -18,9 +18,11 @@ use render::source::Source;
 use render::time::Millis;
 use render::timeline::Timeline;
 use resvg::tiny_skia::{IntSize, Pixmap};
+use serde_json::{Value, json};
 
 mod written;
-use written::{Shape, Written, shape};
+use written::tldraw::{v1, v2};
+use written::{Shape, Written, shape, tldraw};
 
 const SIZE: Size = Size {
     width: 480,
@@ -286,4 +288,257 @@ fn shapes_of_2() {
         .pointer(10.0, "0.4 0.25")
         .pointer(25.0, "-1.0 -1.0");
     golden("bbb-2", &written, &[2.5, 11.0, 13.0, 22.0, 31.0]);
+}
+
+fn page(version: &str, shapes: &[(f64, Value)]) -> Written {
+    let written = Written::new(40.0);
+    let slide = written.file(
+        "presentation/slide1.svg",
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="540pt" viewBox="0 0 720 540"><rect width="720" height="540" fill="#ffffff"/><rect x="3" y="3" width="714" height="534" fill="none" stroke="#2060a0" stroke-width="6"/></svg>"##,
+    );
+    written
+        .tldraw(&tldraw::file(version, shapes))
+        .slide("image1", "0.0", &slide, 720, 540)
+        .view(0.0, "0.0 0.0 720.0 540.0")
+        .view(20.0, "-150.0 -120.0 360.0 270.0")
+        .pointer(0.0, "-1.0 -1.0")
+        .pointer(10.0, "875.0 500.0")
+}
+
+#[test]
+fn shapes_of_2_6() {
+    let none = || json!({});
+    let wave: Vec<Value> = (0..40)
+        .map(|n| json!([n * 8, 30.0 * f64::from(n).sin(), 0.5]))
+        .collect();
+    let handles = json!({
+        "start": {"id": "start", "index": 0, "point": [0, 0], "canBind": true},
+        "end": {"id": "end", "index": 1, "point": [220, 90], "canBind": true},
+        "bend": {"id": "bend", "index": 2, "point": [120, 90]}
+    });
+    let label = |text: &str| json!({"label": text, "labelPoint": [0.5, 0.5]});
+    let sized = |size: [i32; 2], text: &str| {
+        let mut more = label(text);
+        more["size"] = json!(size);
+        more
+    };
+    let mut arrow = label("");
+    arrow["bend"] = json!(0.3);
+    arrow["handles"] = handles;
+    arrow["decorations"] = json!({"end": "arrow"});
+    let mut ellipse = label("ellipse");
+    ellipse["radius"] = json!([130, 90]);
+    let mut child = sized([100, 60], "");
+    child["parentId"] = json!("group10");
+    let shapes = [
+        (
+            1.0,
+            v1(
+                "draw",
+                1,
+                [100, 120],
+                none(),
+                json!({"points": wave, "isComplete": true}),
+            ),
+        ),
+        (
+            2.0,
+            v1(
+                "rectangle",
+                2,
+                [900, 60],
+                json!({"color": "violet", "isFilled": true}),
+                sized([300, 180], "A box"),
+            ),
+        ),
+        (
+            3.0,
+            v1(
+                "ellipse",
+                3,
+                [120, 300],
+                json!({"color": "orange", "dash": "dashed", "size": "medium"}),
+                ellipse,
+            ),
+        ),
+        (
+            4.0,
+            v1(
+                "triangle",
+                4,
+                [620, 60],
+                json!({"color": "green", "dash": "dotted"}),
+                sized([200, 220], ""),
+            ),
+        ),
+        (
+            5.0,
+            v1("arrow", 5, [560, 360], json!({"color": "red"}), arrow),
+        ),
+        (
+            6.0,
+            v1(
+                "text",
+                6,
+                [900, 320],
+                json!({"color": "red", "size": "large", "font": "sans"}),
+                json!({"text": "Texte: été\na < b & c"}),
+            ),
+        ),
+        (
+            7.0,
+            v1(
+                "sticky",
+                7,
+                [120, 560],
+                json!({"color": "yellow"}),
+                json!({"size": [200, 200], "text": "A note that wraps"}),
+            ),
+        ),
+        (
+            8.0,
+            v1(
+                "rectangle",
+                8,
+                [500, 800],
+                json!({"color": "white", "font": "mono", "dash": "solid", "isFilled": true}),
+                sized(
+                    [573, 86],
+                    "Yes: 3 |||||||||||||||| 75%\nNo: 1  |||||            | 25%\n",
+                ),
+            ),
+        ),
+        (
+            9.0,
+            v1(
+                "group",
+                10,
+                [900, 560],
+                none(),
+                json!({"size": [300, 120], "children": ["rectangle11"]}),
+            ),
+        ),
+        (
+            9.0,
+            v1(
+                "rectangle",
+                11,
+                [900, 560],
+                json!({"color": "black"}),
+                child,
+            ),
+        ),
+    ];
+    golden("bbb-2.6", &page("2.6.1", &shapes), &[5.5, 12.0, 22.0]);
+}
+
+#[test]
+fn shapes_of_3() {
+    let none = || json!({});
+    let wave: Vec<Value> = (0..40)
+        .map(|n| json!({"x": n * 8, "y": 30.0 * f64::from(n).sin(), "z": 0.5}))
+        .collect();
+    let drawn = json!({
+        "segments": [{"type": "free", "points": wave}],
+        "isComplete": true, "isClosed": false, "isPen": false
+    });
+    let marked = json!({
+        "segments": [{"type": "straight", "points": [{"x": 0, "y": 0, "z": 0.5}, {"x": 240, "y": 0, "z": 0.5}]}],
+        "color": "yellow", "size": "l", "isComplete": true, "isPen": false
+    });
+    let vertex = |id: &str, index: &str, x: i32, y: i32| json!({"id": id, "type": "vertex", "canBind": false, "canSnap": true, "index": index, "x": x, "y": y});
+    let handles =
+        json!({"start": vertex("start", "a1", 0, 0), "end": vertex("end", "a2", 220, 120)});
+    let geo = |name: &str, w: i32, h: i32, color: &str, fill: &str, text: &str| json!({"geo": name, "w": w, "h": h, "color": color, "fill": fill, "text": text});
+    let arrow = json!({
+        "color": "black", "labelColor": "black", "bend": 40, "text": "", "arrowheadStart": "none",
+        "arrowheadEnd": "arrow",
+        "start": {"type": "point", "x": 0, "y": 0},
+        "end": {"type": "binding", "boundShapeId": "shape:geo3", "normalizedAnchor": {"x": 0.5, "y": 0.5}, "isExact": false}
+    });
+    let poll = json!({
+        "w": 400, "h": 240, "color": "black", "fill": "white", "question": "Ready?",
+        "questionText": "Ready?", "questionType": "YN", "numRespondents": 4, "numResponders": 4,
+        "answers": [{"id": 0, "key": "Yes", "numVotes": 3}, {"id": 1, "key": "No", "numVotes": 1}]
+    });
+    let text = json!({"color": "red", "size": "l", "w": 300, "text": "Texte: été\na < b & c", "font": "sans", "align": "start", "autoSize": true, "scale": 1});
+    let in_frame = json!({"parentId": "shape:frame6"});
+    let shapes = [
+        (1.0, v2("draw", 1, (100, 120), drawn, none())),
+        (1.5, v2("highlight", 2, (100, 240), marked, none())),
+        (
+            2.0,
+            v2(
+                "geo",
+                3,
+                (900, 60),
+                geo("rectangle", 300, 180, "violet", "semi", "A box"),
+                none(),
+            ),
+        ),
+        (
+            3.0,
+            v2(
+                "geo",
+                4,
+                (600, 60),
+                geo("star", 220, 200, "green", "pattern", ""),
+                json!({"rotation": 0.4, "opacity": 0.5}),
+            ),
+        ),
+        (
+            4.0,
+            v2(
+                "geo",
+                5,
+                (120, 320),
+                geo("ellipse", 260, 180, "orange", "none", "ellipse"),
+                none(),
+            ),
+        ),
+        (
+            5.0,
+            v2(
+                "frame",
+                6,
+                (450, 320),
+                json!({"w": 300, "h": 200, "name": "Frame"}),
+                none(),
+            ),
+        ),
+        (
+            5.0,
+            v2(
+                "geo",
+                7,
+                (220, 120),
+                geo("cloud", 200, 160, "red", "solid", ""),
+                in_frame,
+            ),
+        ),
+        (
+            6.0,
+            v2(
+                "line",
+                8,
+                (820, 320),
+                json!({"dash": "dashed", "color": "red", "spline": "line", "handles": handles}),
+                none(),
+            ),
+        ),
+        (7.0, v2("arrow", 90, (500, 240), arrow, none())),
+        (8.0, v2("text", 91, (900, 480), text, none())),
+        (
+            9.0,
+            v2(
+                "note",
+                92,
+                (120, 620),
+                json!({"color": "yellow", "text": "A note that wraps"}),
+                none(),
+            ),
+        ),
+        (9.5, v2("poll", 93, (500, 680), poll, none())),
+    ];
+    golden("bbb-3", &page("3.0.0", &shapes), &[5.5, 12.0, 22.0]);
 }

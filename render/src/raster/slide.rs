@@ -137,7 +137,7 @@ impl std::fmt::Debug for Slides {
 }
 
 fn open(source: &Source, href: &str, options: &usvg::Options<'_>) -> Result<Picture, String> {
-    let file = source.open_file(href).map_err(|error| error.to_string())?;
+    let file = source.open_file(href).map_err(|error| error.why())?;
     let mut data = Vec::new();
     file.take(LARGEST_FILE + 1)
         .read_to_end(&mut data)

@@ -132,7 +132,7 @@ impl Timeline {
                 Err(error) if error.is_transient() => Err(error),
                 Err(error) => {
                     if needed {
-                        warnings.add("file not used", Some(name.as_ref()), error.to_string());
+                        warnings.add("file not used", Some(name.as_ref()), error.why());
                     }
                     Ok(None)
                 }
@@ -161,15 +161,31 @@ impl Timeline {
 
         let mut drafts = shapes.drafts;
         // A recording of before 2.6 that a later BBB has published anew can hold a tldraw.json
-        // without shapes: its panzooms tell what it is.
-        if let (Some(file), true) = (open("tldraw.json", false)?, tldraw) {
-            let pages = tldraw::read(file, warnings);
+        // without shapes: its panzooms, or else the shapes themselves, tell what it is.
+        let pages = match open("tldraw.json", false)? {
+            Some(file) if tldraw || drafts.is_empty() => Some(tldraw::read(file, warnings)),
+            _ => None,
+        };
+        if let Some(pages) = pages.filter(|pages| tldraw || !pages.drafts.is_empty()) {
             timeline.board = board(pages.version.as_deref().unwrap_or(&[2, 6, 0]), pages.second);
             drafts = pages.drafts;
         } else if tldraw {
             timeline.board = board(&[2, 6, 1], false);
         }
         timeline.slides = shapes.showings;
+        timeline.slides.retain(|slide| {
+            match slide.href.as_deref().map(|href| source.resolve(href)) {
+                Some(Err(error @ Error::Outside { .. })) => {
+                    warnings.add(
+                        "slide skipped",
+                        Some("shapes.svg".as_ref()),
+                        error.to_string(),
+                    );
+                    false
+                }
+                _ => true,
+            }
+        });
         timeline.views = views;
         timeline.connect(drafts);
         timeline.settle();

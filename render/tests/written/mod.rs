@@ -5,6 +5,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+#[allow(dead_code, reason = "each test program uses a part of it")]
+pub(crate) mod tldraw;
+
 /// A recording under construction, in a folder that goes away with it.
 pub(crate) struct Written {
     dir: TempDir,
