@@ -61,6 +61,14 @@ pub(crate) struct Args {
     #[arg(long, value_parser = colour, default_value = "f3f6f9")]
     background: Rgb,
 
+    /// Add a chapter per slide
+    #[arg(long)]
+    chapters: bool,
+
+    /// Add a track per language of captions
+    #[arg(long)]
+    captions: bool,
+
     /// Where the film starts: seconds, or hours:minutes:seconds
     #[arg(long, value_parser = instant, value_name = "TIME")]
     start: Option<Millis>,
@@ -188,6 +196,8 @@ fn options(args: &Args) -> Options {
         background: args.background,
         preset: args.preset.clone(),
         quality: args.quality,
+        chapters: args.chapters,
+        captions: args.captions,
         range,
         threads: args.threads,
         work_dir: args.work_dir.clone(),

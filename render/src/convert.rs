@@ -38,6 +38,10 @@ pub struct Options {
     pub preset: String,
     /// x264's constant rate factor, 0 (best) to 51.
     pub quality: u8,
+    /// Whether the file gets a chapter per slide.
+    pub chapters: bool,
+    /// Whether the file gets a track per language of captions.
+    pub captions: bool,
     /// Only this part of the recording.
     pub range: Option<Span>,
     /// How many segments are encoded at once; `None` for as many as there are cores.
@@ -66,6 +70,8 @@ impl Default for Options {
             background: Rgb::PLAYER,
             preset: SCREEN.into(),
             quality: 26,
+            chapters: false,
+            captions: false,
             range: None,
             threads: None,
             work_dir: None,
@@ -420,15 +426,26 @@ fn film<'a>(
             Sound::Silence
         }
     };
+    let stage = layout::stage(options.layout, options.size, webcams_size);
+    let fonts = Arc::new(Fonts::system());
+    let bare = stretches.iter().any(encode::Stretch::shows_nothing);
+    let card = bare.then(|| {
+        let size = Size {
+            width: stage.width,
+            height: stage.height,
+        };
+        encode::card::draw(&source, size, options.background, &fonts)
+    });
     Film {
         processes,
         tools: options.tools.clone(),
         source,
-        fonts: Arc::new(Fonts::system()),
+        fonts,
+        card,
         frame: options.size,
         background: options.background,
         grid,
-        stage: layout::stage(options.layout, options.size, webcams_size),
+        stage,
         stretches,
         changes,
         webcams_step,
@@ -437,6 +454,8 @@ fn film<'a>(
         share: found.share,
         sound,
         coding: Coding::of(options),
+        chapters: options.chapters,
+        captions: options.captions,
         threads: options
             .threads
             .or_else(|| std::thread::available_parallelism().ok().map(usize::from))

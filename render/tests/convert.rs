@@ -364,6 +364,53 @@ fn webcams_fill_the_frame_while_nothing_is_presented() {
 }
 
 #[test]
+fn chapters_and_captions_are_added_when_asked_for() {
+    let recording = Recording::of_seconds(30);
+    recording
+        .slides(&[(0.0, "red"), (12.0, "lime"), (16.0, "blue")])
+        .file(
+            "captions.json",
+            r#"[{"locale": "fr", "localeName": "français"}, {"locale": "../x", "localeName": "x"}]"#,
+        )
+        .file("caption_fr.vtt", "WEBVTT\n\n00:00:11.000 --> 00:00:14.000\nBonjour\n");
+    let options = Options {
+        chapters: true,
+        captions: true,
+        range: Some(Span {
+            start: Millis(10_000),
+            end: Millis(20_000),
+        }),
+        ..small()
+    };
+    let report = recording.convert(&options).unwrap();
+    let film = recording.output();
+    let chapters = probed(&film, "-show_chapters");
+    let starts: Vec<f64> = chapters
+        .lines()
+        .map(|line| line.split(',').nth(3).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(starts, [0.0, 2.0, 6.0], "{chapters}");
+    let language = probed(
+        &film,
+        "-select_streams s -show_entries stream_tags=language",
+    );
+    assert!(language.starts_with("fra"), "{language}");
+    let text = ffmpeg("-i")
+        .arg(&film)
+        .args(["-map", "0:s:0", "-f", "webvtt", "-"])
+        .output()
+        .unwrap();
+    let text = said(text);
+    assert!(text.contains("00:01.000 --> 00:04.000\nBonjour"), "{text}");
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|w| w.what == "captions not used")
+    );
+}
+
+#[test]
 fn damaged_media_cost_a_warning_not_the_film() {
     let recording = Recording::of_seconds(10);
     recording.slides(&[(0.0, "red")]).media(

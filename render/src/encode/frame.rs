@@ -57,6 +57,39 @@ impl Frame {
         }
     }
 
+    /// As [`Frame::blit`], for a picture whose colours follow BT.601.
+    pub(crate) fn blit_bt601(&mut self, rect: Rect, picture: &[u8]) {
+        let (width, height) = (rect.width as usize, rect.height as usize);
+        let Some((luma, chroma)) = picture.split_at_checked(width * height) else {
+            return;
+        };
+        let (u, v) = chroma.split_at(chroma.len() / 2);
+        let stride = self.size.width as usize;
+        let half = stride / 2;
+        let (to_luma, to_chroma) = self.data.split_at_mut(stride * self.size.height as usize);
+        let (to_u, to_v) = to_chroma.split_at_mut(to_chroma.len() / 2);
+        let rows = luma
+            .chunks_exact(2 * width)
+            .zip(u.chunks_exact(width / 2).zip(v.chunks_exact(width / 2)));
+        for (n, (two, (u, v))) in rows.enumerate() {
+            let y = rect.y as usize + 2 * n;
+            let at = y * stride + rect.x as usize;
+            let (above, below) = to_luma.split_at_mut(at + stride);
+            let (upper, lower) = two.split_at(width);
+            shift_luma(upper, u, v, &mut above[at..at + width]);
+            shift_luma(lower, u, v, &mut below[..width]);
+            let at = y / 2 * half + rect.x as usize / 2;
+            let to = to_u[at..at + width / 2]
+                .iter_mut()
+                .zip(&mut to_v[at..at + width / 2]);
+            for ((to_u, to_v), (&u, &v)) in to.zip(u.iter().zip(v)) {
+                let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+                *to_u = clamped(128 + ((66758 * u + 7512 * v + (1 << 15)) >> 16));
+                *to_v = clamped(128 + ((4918 * u + 67196 * v + (1 << 15)) >> 16));
+            }
+        }
+    }
+
     /// Converts a rectangle of an RGBA canvas, whose upper left corner lies at `place`, into the
     /// frame. The rectangle is widened to even edges; the canvas has even sides.
     pub(crate) fn patch(&mut self, place: Rect, canvas: &[u8], rect: Rect) {
@@ -149,6 +182,22 @@ impl<'a> Plane<'a> {
             .take(area.height as usize)
             .map(move |row| &mut row[columns.clone()])
     }
+}
+
+// From BT.601 to BT.709, both in limited range: one matrix times the inverse of the other, in 16
+// bits of fraction.
+fn shift_luma(from: &[u8], u: &[u8], v: &[u8], to: &mut [u8]) {
+    let pairs = from.chunks_exact(2).zip(to.chunks_exact_mut(2));
+    for ((from, to), (&u, &v)) in pairs.zip(u.iter().zip(v)) {
+        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+        let by = (-7573 * u - 13627 * v + (1 << 15)) >> 16;
+        to[0] = clamped(i32::from(from[0]) + by);
+        to[1] = clamped(i32::from(from[1]) + by);
+    }
+}
+
+fn clamped(value: i32) -> u8 {
+    value.clamp(0, 255) as u8
 }
 
 fn luma_row(from: &[u8], to: &mut [u8]) {
@@ -246,6 +295,30 @@ mod tests {
         assert_eq!((luma_sum, chroma_sum), (16, 8));
         assert_eq!(frame.data()[2 * 16 + 4], 200);
         assert_eq!(frame.data()[2 * 16 + 3], 16);
+    }
+
+    #[test]
+    fn colours_of_bt601_stay_the_same_colours() {
+        // Red in BT.601 is 81, 90, 240; in BT.709 it is 63, 102, 240.
+        let picture = [[81; 16].as_slice(), &[90; 4], &[240; 4]].concat();
+        let mut frame = Frame::new(SIZE, Rgb(0, 0, 0));
+        let rect = Rect {
+            x: 2,
+            y: 2,
+            width: 4,
+            height: 4,
+        };
+        frame.blit_bt601(rect, &picture);
+        let data = frame.data();
+        for (found, wanted) in [
+            (data[2 * 16 + 2], 63),
+            (data[5 * 16 + 5], 63),
+            (data[128 + 8 + 1], 102),
+            (data[128 + 32 + 8 + 1], 240),
+        ] {
+            assert!(found.abs_diff(wanted) <= 1, "{found} instead of {wanted}");
+        }
+        assert_eq!((data[2 * 16 + 1], data[6 * 16 + 2]), (16, 16));
     }
 
     proptest! {

@@ -1,15 +1,18 @@
 //! The finished parts joined into one file, without coding anything again.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use crate::encode::plan::Segment;
 use crate::encode::process::{Pipe, quiet};
 use crate::encode::work::{self, Work};
-use crate::encode::{Film, audio};
+use crate::encode::{Film, audio, extras};
 use crate::error::Error;
 
 const PARTS: &str = "parts.txt";
+const NOTES: &str = "notes.txt";
 
 /// Joins the segments and the sound into `output`, index first.
 pub(crate) fn join(
@@ -32,20 +35,16 @@ pub(crate) fn join(
     }
     work.write(PARTS, list.as_bytes())?;
 
-    let file = |path: &Path| {
-        let mut name = std::ffi::OsString::from("file:");
-        name.push(path);
-        name
-    };
     let mut command = quiet(&film.tools.ffmpeg);
     command
         .args(["-nostdin", "-y", "-f", "concat", "-safe", "1", "-i"])
         .arg(file(&work.path(PARTS)))
         .args(["-itsoffset", &format!("-{:.6}", audio::UNHEARD_SECONDS)])
         .arg("-i")
-        .arg(file(&work.path(audio::NAME)))
-        .args(["-map", "0:v:0", "-map", "1:a:0", "-c", "copy"])
-        .args(["-map_metadata", "-1"])
+        .arg(file(&work.path(audio::NAME)));
+    add_extras(film, work, &mut command)?;
+    command
+        .args(["-c:v", "copy", "-c:a", "copy", "-c:s", "mov_text"])
         .args(["-video_track_timescale", &film.timescale().to_string()])
         .args(["-movflags", "+faststart", "-f", "mp4"])
         .args(["-progress", "pipe:1"])
@@ -57,4 +56,60 @@ pub(crate) fn join(
     let mut told = [0; 1 << 12];
     while let Ok(1..) = process.read(&mut told) {}
     process.finish()
+}
+
+/// Inputs and mappings: picture and sound, and what the film has besides.
+fn add_extras(film: &Film<'_>, work: &Work, command: &mut Command) -> Result<(), Error> {
+    let chapters = if film.chapters {
+        extras::chapters(film)
+    } else {
+        None
+    };
+    let captions = if film.captions {
+        extras::captions(film)
+    } else {
+        Vec::new()
+    };
+    let from = film.grid.instant(film.start()).to_string();
+    for caption in &captions {
+        command
+            .args(["-protocol_whitelist", "file", "-f", "webvtt"])
+            .args(["-ss", &from, "-i"])
+            .arg(file(&caption.file));
+    }
+    if let Some(chapters) = &chapters {
+        work.write(NOTES, chapters.as_bytes())?;
+        command
+            .args(["-f", "ffmetadata", "-i"])
+            .arg(file(&work.path(NOTES)));
+    }
+    command.args(["-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1"]);
+    for (n, caption) in captions.iter().enumerate() {
+        command
+            .args(["-map", &format!("{}:s:0", n + 2)])
+            .args([
+                format!("-metadata:s:s:{n}"),
+                format!("language={}", caption.language),
+            ])
+            .args([
+                format!("-metadata:s:s:{n}"),
+                format!("handler_name={}", caption.name),
+            ]);
+    }
+    let notes = if chapters.is_some() {
+        (captions.len() + 2).to_string()
+    } else {
+        "-1".to_string()
+    };
+    command.args(["-map_chapters", &notes]);
+    if let Some(title) = extras::title(film) {
+        command.args(["-metadata", &format!("title={title}")]);
+    }
+    Ok(())
+}
+
+fn file(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(path);
+    name
 }

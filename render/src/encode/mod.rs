@@ -5,7 +5,9 @@
 //! encoder's own format, and only where they changed. ffmpeg decodes, codes and joins.
 
 mod audio;
+pub(crate) mod card;
 mod decoder;
+mod extras;
 mod frame;
 mod join;
 mod plan;
@@ -134,7 +136,11 @@ pub(crate) struct Film<'a> {
     pub(crate) share: Option<Media>,
     pub(crate) share_step: u64,
     pub(crate) sound: Sound,
+    /// What is seen while there is nothing else, as RGBA of the stage's size.
+    pub(crate) card: Option<Vec<u8>>,
     pub(crate) coding: Coding,
+    pub(crate) chapters: bool,
+    pub(crate) captions: bool,
     pub(crate) threads: usize,
     pub(crate) longest_segment: Millis,
 }

@@ -76,6 +76,13 @@ pub(crate) struct Stretch {
     pub(crate) placement: Placement,
 }
 
+impl Stretch {
+    /// Whether there is neither a slide nor a film to see.
+    pub(crate) fn shows_nothing(&self) -> bool {
+        self.stage == Stage::Empty && self.placement.webcams.is_none()
+    }
+}
+
 /// What there is to arrange.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrangement {

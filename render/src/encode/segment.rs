@@ -171,6 +171,11 @@ impl Picture {
     fn arrange(&mut self, film: &Film<'_>, stretch: &Stretch) -> Result<(), Error> {
         self.fresh = true;
         self.frame.fill(Rect::of(film.frame), film.background);
+        if let (true, Some(card), Some(place)) =
+            (stretch.shows_nothing(), &film.card, stretch.placement.stage)
+        {
+            self.frame.patch(place, card, Rect::of(self.painter.size()));
+        }
         let decode = |media, name, place: Rect, scaler, step| {
             Decoder::start(
                 &film.tools,
@@ -240,13 +245,23 @@ impl Picture {
                 }
             }
         }
-        for (decoder, place) in [&mut self.share, &mut self.webcams].into_iter().flatten() {
+        let films = [
+            (&mut self.share, &film.share),
+            (&mut self.webcams, &film.webcams),
+        ];
+        for (decoder, media) in films {
+            let Some((decoder, place)) = decoder else {
+                continue;
+            };
             let mut new = false;
             while decoder.next_tick().is_some_and(|tick| tick <= now) {
                 new |= decoder.advance();
             }
             if let (true, Some(picture)) = (new, decoder.picture()) {
-                self.frame.blit(*place, picture);
+                match media.as_ref().and_then(|media| media.video.as_ref()) {
+                    Some(video) if !video.bt709 => self.frame.blit_bt601(*place, picture),
+                    _ => self.frame.blit(*place, picture),
+                }
                 changed = true;
             }
         }
