@@ -30,11 +30,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.config.read()?;
     make_folders(&config)?;
-    let _alone = [
-        alone(&config.database.with_extension("lock"))?,
-        alone(&config.spool_dir.join(".lock"))?,
-        alone(&config.archive_dir.join(".lock"))?,
-    ];
+    let _alone = alone(&config)?;
     let ledger = Ledger::open(&config.database).await?;
     let archive = Archive::open(&config.archive_dir)
         .with_context(|| format!("cannot open the archive {}", config.archive_dir.display()))?;
@@ -130,17 +126,34 @@ fn make_folders(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes sure that only one service works on a ledger; the lock goes with the process.
-fn alone(path: &Path) -> anyhow::Result<fs::File> {
-    let file = fs::File::create(path)
-        .map_err(|e| Usage(format!("cannot write {}: {e}", path.display())))?;
+/// Makes sure that no other service works on the same ledger, spool or archive; the locks go with
+/// the process.
+fn alone(config: &Config) -> anyhow::Result<Vec<fs::File>> {
+    let lock = config.database.with_extension("lock");
+    let failed = |e| Usage(format!("cannot write {}: {e}", lock.display()));
+    let mut held = vec![locked(fs::File::create(&lock).map_err(failed)?, &lock)?];
+    for folder in [&config.spool_dir, &config.archive_dir] {
+        match fs::File::open(folder)
+            .map_err(anyhow::Error::from)
+            .and_then(|f| locked(f, folder))
+        {
+            Ok(file) => held.push(file),
+            Err(error) if error.is::<Usage>() => return Err(error),
+            // Some network filesystems lock no folders; the ledger's lock remains.
+            Err(error) => tracing::warn!(folder = %folder.display(), %error, "cannot be locked"),
+        }
+    }
+    Ok(held)
+}
+
+fn locked(file: fs::File, path: &Path) -> anyhow::Result<fs::File> {
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Usage(format!(
-            "another bbb2pod-receiver is serving already (it holds {})",
-            path.display()
-        ))
-        .into()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let path = path.display();
+            let why = format!("another bbb2pod-receiver is serving already (it holds {path})");
+            Err(Usage(why).into())
+        }
         Err(e) => {
             Err(io::Error::from(e)).with_context(|| format!("cannot lock {}", path.display()))
         }
