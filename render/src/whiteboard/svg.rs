@@ -301,3 +301,100 @@ fn within_reach(value: &str) -> bool {
 fn short(name: &str) -> String {
     name.chars().take(40).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(style: &str, inner: &str) -> Result<String, String> {
+        let shape = format!(r#"<g class="shape" style="{style}">{inner}</g>"#);
+        let fragment = fragment(&shape, &Fonts::system());
+        fragment.map(|f| f.svg).map_err(|s| s.why)
+    }
+
+    fn lines(text: &str, width: u32) -> Vec<String> {
+        let inner = format!(
+            r#"<switch><foreignObject x="10" y="20" width="{width}" height="400"><p xmlns="http://www.w3.org/1999/xhtml">{text}</p></foreignObject></switch>"#
+        );
+        let svg = drawn("color:#ff0000;font-size:40px", &inner).unwrap();
+        let document = format!("<svg>{svg}</svg>");
+        let document = Document::parse(&document).unwrap();
+        let texts = document.descendants().filter(|n| n.has_tag_name("text"));
+        let whole = |text: Node<'_, '_>| {
+            text.descendants()
+                .filter_map(|n| n.text().filter(|_| n.is_text()).map(str::to_owned))
+                .collect()
+        };
+        texts.map(whole).collect()
+    }
+
+    #[test]
+    fn shapes_keep_what_they_are_painted_with() {
+        assert_eq!(
+            drawn(
+                "stroke:#ff0000;stroke-width:8.0;visibility:hidden;fill:none",
+                r#"<path id="x" onclick="y()" d="M1 2L3 4"/>"#
+            )
+            .unwrap(),
+            r##"<g stroke="#ff0000" fill="none" stroke-width="8.0"><path d="M1 2L3 4"/></g>"##
+        );
+    }
+
+    #[test]
+    fn what_is_no_shape_is_not_drawn() {
+        for (style, inner, why) in [
+            ("", "", "nothing in it"),
+            ("", "<script/>", "unknown element"),
+            ("", r#"<path d="M0 0L1e9 0"/>"#, "beyond any slide"),
+            ("", r#"<line x1="0" x2="-1e300"/>"#, "beyond any slide"),
+            (
+                "font-size:-3px",
+                r#"<switch><foreignObject x="0" y="0" width="9" height="9"/></switch>"#,
+                "no size",
+            ),
+            (
+                "font-size:9px",
+                r#"<switch><foreignObject x="0" y="NaN" width="9" height="9"/></switch>"#,
+                "no place",
+            ),
+        ] {
+            let said = drawn(style, inner).unwrap_err();
+            assert!(said.contains(why), "{inner}: {said}");
+        }
+    }
+
+    #[test]
+    fn references_in_a_style_are_dropped() {
+        let svg = drawn(
+            "stroke:url(http://evil.example/x);fill:#00ff00",
+            "<circle r=\"3\"/>",
+        )
+        .unwrap();
+        assert_eq!(svg, r##"<g fill="#00ff00"><circle r="3"/></g>"##);
+    }
+
+    #[test]
+    fn text_breaks_where_browsers_break_it() {
+        assert_eq!(lines("one  two\n three", 1000), ["one two three"]);
+        assert_eq!(lines("one<br/>two", 1000), ["one", "two"]);
+        assert_eq!(lines("one&#xD;&#xD;two", 1000), ["one", "two"]);
+        assert_eq!(lines("one two", 100), ["one", "two"]);
+        assert_eq!(lines("a &lt; b &amp; c", 1000), ["a < b & c"]);
+        assert_eq!(lines("", 1000), Vec::<String>::new());
+        assert_eq!(lines("x \u{65e5}\u{672c}", 1000), ["x \u{65e5}\u{672c}"]);
+    }
+
+    #[test]
+    fn numbers_run_together_are_still_numbers() {
+        for (value, near) in [
+            ("M1-2.5e3-4", true),
+            ("M1-2e9", false),
+            ("1e-9,5", true),
+            ("--+e", true),
+            ("999999999", false),
+            ("", true),
+        ] {
+            assert_eq!(within_reach(value), near, "{value}");
+        }
+    }
+}
