@@ -50,7 +50,7 @@ enum Command {
     /// Try the settings: folders, ledger, ffmpeg, fonts, destination
     Check(check::Args),
     /// Convert one published recording into an MP4
-    Convert(crate::convert::Args),
+    Convert(Box<crate::convert::Args>),
     /// Look at recordings, and try failed ones again
     #[command(subcommand)]
     Recording(recording::Command),
@@ -95,7 +95,7 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     log(cli.log_format);
     let done = match cli.command {
-        Command::Convert(args) => crate::convert::run(args),
+        Command::Convert(args) => crate::convert::run(*args),
         Command::Serve(args) => within_runtime(serve::run(args)),
         Command::Check(args) => within_runtime(check::run(args)),
         Command::Recording(command) => within_runtime(recording::run(command)),

@@ -248,7 +248,7 @@ async fn show(
             r.kind, r.reference, r.registered_at
         ));
     }
-    lines.push(format!("Story"));
+    lines.push("Story".to_owned());
     for event in &story {
         let mark = match event.level.as_str() {
             "info" => ' ',

@@ -61,7 +61,7 @@ static TAKING_IN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// What came out of looking into a package.
 enum Unpacked {
-    Whole(Manifest),
+    Whole(Box<Manifest>),
     Refused(String),
 }
 
@@ -147,7 +147,7 @@ fn unpack_into(
 ) -> Result<Unpacked, ImportError> {
     archive.make_room(room).map_err(failed("make", room))?;
     match unpack(tar, room, limits) {
-        Ok(manifest) => Ok(Unpacked::Whole(manifest)),
+        Ok(manifest) => Ok(Unpacked::Whole(Box::new(manifest))),
         Err(UnpackError::Refused(reason)) => Ok(Unpacked::Refused(reason)),
         Err(UnpackError::Failed { what, source }) => {
             // What was unpacked would only fill the disk until the next try.
