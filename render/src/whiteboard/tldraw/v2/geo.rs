@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::super::Skipped;
 use super::super::dash::{Dash, End, Fit, Pattern, fitted_v2};
-use super::super::json::text;
+use super::super::json::{number_or, text};
 use super::super::path::Path;
 use super::super::vector::{V, ellipse_perimeter, v};
 use super::cloud;
@@ -68,7 +68,21 @@ pub(super) fn draw(svg: &mut String, id: &str, props: &Value, size: V) -> Result
         _ => {
             let corners = corners(kind, size)
                 .ok_or_else(|| Skipped::because(format!("unknown figure `{}`", short(kind))))?;
-            polygon(svg, id, kind, &corners, size, (dash, width), &fill, &line)?;
+            // What is crossed or ticked off does not grow with its label.
+            let own_size = v(
+                number_or(props, "w", size.x)?,
+                number_or(props, "h", size.y)?,
+            );
+            polygon(
+                svg,
+                id,
+                kind,
+                &corners,
+                own_size,
+                (dash, width),
+                &fill,
+                &line,
+            )?;
         }
     }
     Ok(())
@@ -80,12 +94,12 @@ fn polygon(
     id: &str,
     kind: &str,
     corners: &[V],
-    size: V,
+    own_size: V,
     (dash, width): (Dash, f64),
     fill: &impl Fn(&mut String, &str),
     line: &impl Fn(&mut String, &str, Option<Pattern>),
 ) -> Result<(), Skipped> {
-    let marks = marks(kind, size, width, dash);
+    let marks = marks(kind, own_size, width, dash);
     if dash == Dash::Draw {
         // Twice around, each time a little off; the inside keeps to the true corners.
         let once = rounded(id, corners, 0.0, width * 2.0, 1);
