@@ -287,3 +287,75 @@ fn blend(drawn: &[u8], seen: Rect, layer: &mut Pixmap) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(color: png::ColorType, palette: Option<&[u8]>, data: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 2, 1);
+        encoder.set_color(color);
+        if let Some(palette) = palette {
+            encoder.set_palette(palette.to_vec());
+        }
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(data)
+            .unwrap();
+        file
+    }
+
+    #[test]
+    fn every_kind_of_png_becomes_premultiplied_rgba() {
+        use png::ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
+        let palette: &[u8] = &[255, 0, 0, 0, 0, 255];
+        for (file, wanted) in [
+            (
+                png(Grayscale, None, &[7, 200]),
+                [7, 7, 7, 255, 200, 200, 200, 255],
+            ),
+            (
+                png(GrayscaleAlpha, None, &[200, 0, 200, 255]),
+                [0, 0, 0, 0, 200, 200, 200, 255],
+            ),
+            (
+                png(Rgb, None, &[1, 2, 3, 4, 5, 6]),
+                [1, 2, 3, 255, 4, 5, 6, 255],
+            ),
+            (
+                png(Rgba, None, &[255, 0, 0, 51, 9, 8, 7, 255]),
+                [51, 0, 0, 51, 9, 8, 7, 255],
+            ),
+            (
+                png(Indexed, Some(palette), &[1, 0]),
+                [0, 0, 255, 255, 255, 0, 0, 255],
+            ),
+        ] {
+            let Ok(Picture::Bitmap {
+                width: 2,
+                height: 1,
+                pixels,
+            }) = decode(&file)
+            else {
+                panic!("not decoded");
+            };
+            assert_eq!(pixels, wanted);
+        }
+    }
+
+    #[test]
+    fn transparent_pixels_let_the_background_through() {
+        let mut layer = Pixmap::new(2, 1).unwrap();
+        layer.fill(Color::from_rgba8(243, 246, 249, 255));
+        let seen = Rect {
+            x: 1,
+            y: 0,
+            width: 1,
+            height: 1,
+        };
+        blend(&[51, 0, 0, 51], seen, &mut layer);
+        assert_eq!(layer.data(), [243, 246, 249, 255, 245, 197, 199, 255]);
+    }
+}
