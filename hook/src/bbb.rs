@@ -1,6 +1,8 @@
 //! The BBB node as it lies on the disk: where it publishes and where it keeps raw recordings.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use recording::settings::SettingsError;
@@ -67,6 +69,47 @@ impl Node {
         self.published_dir
             .join(format.as_str())
             .join(record_id.as_str())
+    }
+
+    /// Everything that is published below a root (`published`, `unpublished`), sorted.
+    ///
+    /// # Errors
+    /// The root cannot be read.
+    pub(crate) fn all_below(root: &Path) -> io::Result<Vec<(RecordId, PlaybackFormat)>> {
+        let mut all = Vec::new();
+        for format in fs::read_dir(root)? {
+            let format = format?;
+            let name = format.file_name();
+            let Some(Ok(name)) = name.to_str().map(str::parse::<PlaybackFormat>) else {
+                continue;
+            };
+            if !format.file_type()?.is_dir() {
+                continue;
+            }
+            for recording in fs::read_dir(format.path())? {
+                let recording = recording?;
+                let id = recording.file_name();
+                if let Some(Ok(id)) = id.to_str().map(str::parse::<RecordId>)
+                    && recording.file_type()?.is_dir()
+                {
+                    all.push((id, name.clone()));
+                }
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    /// When BBB ended publishing, in seconds since 1970, as its status files tell; they may be gone.
+    pub(crate) fn published_since(
+        &self,
+        format: &PlaybackFormat,
+        record_id: &RecordId,
+    ) -> Option<i64> {
+        let done = format!("status/published/{record_id}-{format}.done");
+        fs::metadata(self.recording_dir.join(done))
+            .ok()
+            .map(|m| m.mtime())
     }
 
     /// Every format in which a recording is published, sorted by name.

@@ -100,4 +100,81 @@ Exit codes: 0 all is well; 1 something is failing; 2 settings.")]
         #[arg(long)]
         json: bool,
     },
+    /// Take what was published before the hook was there into the outbox
+    ///
+    /// Hard links again: neither space nor time. `send` takes these jobs after what BBB publishes
+    /// now. What was sent already is left out, so it may be run again at any time.
+    #[command(after_help = "Examples:
+  See what would be sent:
+    bbb2pod-hook backfill --dry-run
+  The last academic year of one front-end, newest first, with a list of what was done:
+    bbb2pod-hook backfill --since 2024-09-01 --until 2025-07-01 --origin moodle --order newest --report backfill.csv
+
+Exit codes: 0 done; 1 some could not be taken (the rest was); 2 settings or options.")]
+    Backfill(Backfill),
+    /// Take what a lost call of the post-publish script missed; `send --watch` does it every hour
+    #[command(after_help = "Examples:
+  After a repair of the node:
+    bbb2pod-hook sweep
+
+Exit codes: 0 done; 1 some could not be taken; 2 settings.")]
+    Sweep,
+}
+
+/// Which old recordings to take.
+#[derive(Debug, Args)]
+pub(crate) struct Backfill {
+    /// Meetings that began on this day or later (2024-09-01)
+    #[arg(long, value_name = "DAY")]
+    pub(crate) since: Option<jiff::civil::Date>,
+    /// Meetings that began before this day
+    #[arg(long, value_name = "DAY")]
+    pub(crate) until: Option<jiff::civil::Date>,
+    /// Only this format; may be given several times. Otherwise those of filters.formats
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Vec<recording::PlaybackFormat>,
+    /// Only this bbb-origin; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) origin: Vec<String>,
+    /// Only with this value of a meta key; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) meta: Vec<(String, String)>,
+    /// Only record ids of this file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) id_file: Option<PathBuf>,
+    /// Unpublished recordings too
+    #[arg(long)]
+    pub(crate) unpublished: bool,
+    /// In which order they are sent
+    #[arg(long, value_name = "ORDER", default_value = "oldest")]
+    pub(crate) order: Order,
+    /// Begin with the N-th of those that are to be sent
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) min: usize,
+    /// End with the N-th
+    #[arg(long, value_name = "N")]
+    pub(crate) max: Option<usize>,
+    /// Only tell
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write what was decided on each recording into this file (.csv or .json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// The order of a backfill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Order {
+    /// By the meeting's beginning
+    Oldest,
+    /// By the meeting's beginning, last first
+    Newest,
+    /// By size
+    Smallest,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or("must be KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }

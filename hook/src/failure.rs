@@ -20,6 +20,10 @@ pub(crate) enum Cause {
     TokenRefused,
     /// 413: larger than the receiver takes.
     TooLarge,
+    /// The spool is not there: a share that is not mounted, a path that is refused.
+    SpoolMissing,
+    /// The spool may not be written: owner, group or mode.
+    SpoolRefused,
     /// 507: the receiver's disk is full.
     ReceiverFull,
     /// Any other answer that says the receiver cannot now.
@@ -47,6 +51,8 @@ impl Cause {
                 | Cause::Timeout
                 | Cause::Connection
                 | Cause::TokenRefused
+                | Cause::SpoolMissing
+                | Cause::SpoolRefused
                 | Cause::ReceiverFull
                 | Cause::ReceiverError
                 | Cause::Settings
@@ -55,14 +61,21 @@ impl Cause {
 
     /// Whether not even a connection came about.
     pub(crate) fn nothing_reached(self) -> bool {
-        matches!(self, Cause::ReceiverDown | Cause::Dns | Cause::Tls)
+        matches!(
+            self,
+            Cause::ReceiverDown | Cause::Dns | Cause::Tls | Cause::SpoolMissing
+        )
     }
 
     /// Whether only an administrator can mend it, so that trying often is of no use.
     pub(crate) fn needs_a_person(self) -> bool {
         matches!(
             self,
-            Cause::TokenRefused | Cause::TooLarge | Cause::Protocol | Cause::Settings
+            Cause::TokenRefused
+                | Cause::TooLarge
+                | Cause::SpoolRefused
+                | Cause::Protocol
+                | Cause::Settings
         )
     }
 
@@ -76,6 +89,8 @@ impl Cause {
             Cause::Connection => "connection broke",
             Cause::TokenRefused => "token refused",
             Cause::TooLarge => "too large for the receiver",
+            Cause::SpoolMissing => "spool not there",
+            Cause::SpoolRefused => "spool refuses",
             Cause::ReceiverFull => "receiver's disk full",
             Cause::ReceiverError => "receiver cannot now",
             Cause::Protocol => "not a receiver's answer",

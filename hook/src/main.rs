@@ -1,8 +1,10 @@
 //! `bbb2pod-hook`: hands recordings over from a BigBlueButton node to a bbb2pod receiver.
 //!
 //! [`publish`] takes a snapshot into the [`outbox`], [`send`] brings it over a [`transport`],
-//! [`status`] tells what waits.
+//! [`status`] tells what waits; [`backfill`] takes what was published before the hook
+//! was there, [`sweep`] what a lost call of `publish` missed.
 
+mod backfill;
 mod bbb;
 mod cli;
 mod error;
@@ -13,6 +15,7 @@ mod publish;
 mod send;
 mod settings;
 mod status;
+mod sweep;
 mod transport;
 
 use std::io::{self, IsTerminal};
@@ -55,6 +58,19 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             let tally = send::send(&settings?, mode)?;
             // A service that was asked to stop has done so.
             Ok(if *watch { 0 } else { tally.exit_code() })
+        }
+        Command::Sweep => {
+            let swept = sweep::sweep(&settings?)?;
+            tracing::info!(
+                taken = swept.taken,
+                failed = swept.failed,
+                "looked for what was missed"
+            );
+            Ok(u8::from(swept.failed > 0))
+        }
+        Command::Backfill(asked) => {
+            let mut out = io::stdout().lock();
+            backfill::backfill(&settings?, asked, &mut out)
         }
         Command::Status { json } => {
             let status = status::status(&settings?)?;

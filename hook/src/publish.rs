@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use jiff::Timestamp;
 use recording::{Metadata, PlaybackFormat, RecordId};
@@ -20,7 +21,7 @@ use crate::settings::Settings;
 
 /// What became of one published folder.
 #[derive(Debug, PartialEq, Eq)]
-enum Taken {
+pub(crate) enum Taken {
     /// A job of this name.
     Job(String),
     /// The same content waits already.
@@ -57,7 +58,7 @@ fn default_outbox() -> &'static str {
     "/var/bigbluebutton/bbb2pod/outbox"
 }
 
-fn keep_visible(dir: &std::path::Path, record_id: &str, format: Option<&str>, error: &Error) {
+fn keep_visible(dir: &Path, record_id: &str, format: Option<&str>, error: &Error) {
     // An outbox that is not there yet is not made in a place that may be wrong.
     if !dir.is_dir() {
         return;
@@ -90,7 +91,8 @@ fn take_all(settings: &Settings, record_id: &str, format: Option<&str>) -> Resul
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
     let mut result = Ok(());
     for format in formats {
-        match take(settings, &node, &outbox, &record_id, &format) {
+        let root = &node.published_dir;
+        match take(settings, &node, &outbox, root, &record_id, &format, None) {
             Ok(taken) => {
                 outbox.clear_errors(&record_id, &format);
                 tell(&record_id, &format, &taken);
@@ -109,14 +111,21 @@ fn tell(record_id: &RecordId, format: &PlaybackFormat, taken: &Taken) {
     }
 }
 
-fn take(
+/// Takes `<root>/<format>/<record id>/` into the outbox; `backfill` gives the place in the queue
+/// behind what BBB publishes now.
+///
+/// # Errors
+/// The folder cannot be read or is empty, the disk is full.
+pub(crate) fn take(
     settings: &Settings,
     node: &Node,
     outbox: &Outbox,
+    root: &Path,
     record_id: &RecordId,
     format: &PlaybackFormat,
+    backfill: Option<Timestamp>,
 ) -> Result<Taken, Error> {
-    let folder = node.published(format, record_id);
+    let folder = root.join(format.as_str()).join(record_id.as_str());
     let full = |e: &io::Error| Error::disk("cannot take a snapshot into", outbox.dir(), e);
     let tree = Tree::look(&folder).map_err(|e| Error::disk("cannot read", &folder, &e))?;
     if tree.files() == 0 {
@@ -154,7 +163,7 @@ fn take(
             );
             warn!(%record_id, %format, why, "no snapshot; the job refers to BBB's own folder");
             Origin::Reference {
-                root: node.published_dir.clone(),
+                root: root.to_owned(),
                 events_xml,
                 why,
             }
@@ -165,11 +174,12 @@ fn take(
         schema: SCHEMA,
         record_id: record_id.clone(),
         format: format.clone(),
-        published_at: Timestamp::now(),
+        published_at: backfill.unwrap_or_else(Timestamp::now),
         origin,
         fingerprint,
         files: tree.files(),
         bytes: tree.bytes(),
+        backfill: backfill.is_some(),
         course: Course::default(),
     };
     let name = outbox.add(unfinished, &job).map_err(|e| full(&e))?;
@@ -181,7 +191,7 @@ fn link(
     tree: &Tree,
     format: &PlaybackFormat,
     record_id: &RecordId,
-    events_xml: Option<&std::path::Path>,
+    events_xml: Option<&Path>,
 ) -> io::Result<()> {
     tree.link_into(&unfinished.content(format, record_id)?)?;
     match events_xml.map(|from| fs::hard_link(from, unfinished.events_xml())) {

@@ -27,11 +27,16 @@ pub(crate) struct Settings {
     pub(crate) node: Option<String>,
     pub(crate) transport: TransportKind,
     pub(crate) http: HttpSettings,
+    pub(crate) rsync: RsyncSettings,
+    pub(crate) directory: DirectorySettings,
+    /// Meta key whose value names the folder below the spool, for `rsync` and `directory`.
+    pub(crate) sub_directory_meta: Option<String>,
     pub(crate) filters: Filters,
     /// The outbox; beside BBB's recording directory unless given.
     pub(crate) outbox_dir: Option<PathBuf>,
     pub(crate) bbb: BbbSettings,
     pub(crate) retry: Retry,
+    pub(crate) sweep: Sweep,
 }
 
 /// How packages leave the node.
@@ -40,6 +45,8 @@ pub(crate) struct Settings {
 pub(crate) enum TransportKind {
     #[default]
     Http,
+    Rsync,
+    Directory,
 }
 
 /// The section `http`.
@@ -73,6 +80,53 @@ impl Default for HttpSettings {
     }
 }
 
+/// The section `directory`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DirectorySettings {
+    /// The receiver's spool, mounted on the node.
+    pub(crate) spool_dir: Option<PathBuf>,
+    /// Group that packages get.
+    pub(crate) group: Option<String>,
+    /// Refuse when the spool lies on the node's own disk.
+    pub(crate) require_mount: bool,
+}
+
+impl Default for DirectorySettings {
+    fn default() -> DirectorySettings {
+        DirectorySettings {
+            spool_dir: None,
+            group: None,
+            require_mount: true,
+        }
+    }
+}
+
+/// The section `rsync`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RsyncSettings {
+    /// Where the spool is, in rsync's words.
+    pub(crate) destination: Option<String>,
+    /// More options for rsync, word by word.
+    pub(crate) extra_rsync_opts: Vec<String>,
+    /// Where a package lies while rsync sends it; beside the outbox unless given.
+    pub(crate) work_dir: Option<PathBuf>,
+    /// How long nothing may move before rsync gives up.
+    pub(crate) stall_timeout: SignedDuration,
+}
+
+impl Default for RsyncSettings {
+    fn default() -> RsyncSettings {
+        RsyncSettings {
+            destination: None,
+            extra_rsync_opts: Vec::new(),
+            work_dir: None,
+            stall_timeout: SignedDuration::from_secs(60),
+        }
+    }
+}
+
 /// The section `filters`: what is handed over at all.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,6 +147,18 @@ impl Default for Filters {
         Filters {
             origins: Vec::new(),
             formats: usual.iter().filter_map(|f| f.parse().ok()).collect(),
+            meta: BTreeMap::new(),
+            min_duration_seconds: 0,
+        }
+    }
+}
+
+impl Filters {
+    /// Lets everything pass.
+    pub(crate) fn any() -> Filters {
+        Filters {
+            origins: Vec::new(),
+            formats: Vec::new(),
             meta: BTreeMap::new(),
             min_duration_seconds: 0,
         }
@@ -145,6 +211,32 @@ impl Default for Retry {
     }
 }
 
+/// The section `sweep`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Sweep {
+    /// How often `send --watch` looks for what a lost call of `publish` missed; 0s for never.
+    every: SignedDuration,
+    /// What changed more recently may still be being published by BBB.
+    pub(crate) settled_for: SignedDuration,
+}
+
+impl Default for Sweep {
+    fn default() -> Sweep {
+        Sweep {
+            every: SignedDuration::from_hours(1),
+            settled_for: SignedDuration::from_mins(10),
+        }
+    }
+}
+
+impl Sweep {
+    /// The interval, when there is one.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        self.every.is_positive().then(|| std_duration(self.every))
+    }
+}
+
 impl Settings {
     /// Reads and checks the settings.
     ///
@@ -171,6 +263,9 @@ impl Settings {
                 "http.stall_timeout",
                 "must be more than nothing, such as 60s",
             );
+        }
+        if self.rsync.stall_timeout < SignedDuration::from_secs(1) {
+            return wrong("rsync.stall_timeout", "must be at least 1s");
         }
         if !positive(self.retry.first) {
             return wrong("retry.first", "must be more than nothing, such as 5s");

@@ -198,10 +198,7 @@ impl Status {
             writeln!(out, "\nconfirmed lately:")?;
         }
         for done in &self.done {
-            let outcome = match done.outcome {
-                crate::outbox::Outcome::Archived => "archived",
-                crate::outbox::Outcome::Superseded => "superseded by a newer content",
-            };
+            let outcome = done.outcome.words();
             writeln!(
                 out,
                 "  {} {}  {}  {outcome} {}",

@@ -28,6 +28,9 @@ pub(crate) struct Job {
     pub(crate) fingerprint: Digest,
     pub(crate) files: u64,
     pub(crate) bytes: u64,
+    /// Whether it is one of many old ones, which let what BBB publishes now go first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) backfill: bool,
     #[serde(default)]
     pub(crate) course: Course,
 }

@@ -10,7 +10,7 @@ pub(crate) mod snapshot;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ const EVENTS: &str = "events.xml";
 const MANIFEST: &str = "manifest.json";
 const PROGRESS: &str = "progress.json";
 const DONE: &str = "done";
+const BORN: &str = ".since";
 const ERRORS: &str = "publish-errors";
 
 /// Unfinished folders younger than this may belong to a `publish` that has not locked them yet.
@@ -63,8 +64,50 @@ pub(crate) struct Done {
 pub(crate) enum Outcome {
     /// In the receiver's archive.
     Archived,
+    /// In a spool that answers nothing.
+    HandedOver,
     /// A newer content of the same recording and format is in the archive.
     Superseded,
+}
+
+impl Outcome {
+    /// The outcome in words, for the log and `status`.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Outcome::Archived => "archived",
+            Outcome::HandedOver => "handed over to the spool",
+            Outcome::Superseded => "superseded by a newer content",
+        }
+    }
+}
+
+/// What has been taken into the outbox, by published folder and its fingerprint.
+#[derive(Debug, Default)]
+pub(crate) struct Known(BTreeMap<(RecordId, PlaybackFormat), BTreeMap<Digest, Fate>>);
+
+/// What became of one state of a published folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Waiting,
+    Done,
+}
+
+impl Known {
+    /// Whether the folder was ever taken, in whatever state.
+    pub(crate) fn any(&self, record_id: &RecordId, format: &PlaybackFormat) -> bool {
+        self.0.contains_key(&(record_id.clone(), format.clone()))
+    }
+
+    /// What became of this state of the folder.
+    pub(crate) fn fate(
+        &self,
+        record_id: &RecordId,
+        format: &PlaybackFormat,
+        fingerprint: &Digest,
+    ) -> Option<Fate> {
+        let states = self.0.get(&(record_id.clone(), format.clone()))?;
+        states.get(fingerprint).copied()
+    }
 }
 
 /// How far a running upload is; written often and not synced, since nothing depends on it.
@@ -95,6 +138,11 @@ impl Outbox {
         // Recordings are personal data: nobody but BBB's own user looks in.
         builder.recursive(true).mode(0o750);
         builder.create(dir.join(DONE))?;
+        // The time of this file tells since when recordings are handed over here.
+        let born = dir.join(BORN);
+        if !born.exists() {
+            File::create(born)?;
+        }
         Ok(Outbox { dir: dir.into() })
     }
 
@@ -279,6 +327,38 @@ impl Outbox {
         Ok(read.collect())
     }
 
+    /// Since when recordings are handed over here, in seconds since 1970.
+    pub(crate) fn born(&self) -> i64 {
+        fs::metadata(self.dir.join(BORN)).map_or(i64::MAX, |m| m.mtime())
+    }
+
+    /// Every state of a published folder that waits or was confirmed.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub(crate) fn known(&self) -> io::Result<Known> {
+        let mut known = Known::default();
+        for done in self.done(usize::MAX)? {
+            let key = (done.record_id, done.format);
+            known
+                .0
+                .entry(key)
+                .or_default()
+                .insert(done.fingerprint, Fate::Done);
+        }
+        for name in self.names()? {
+            if let Ok(Some(job)) = self.read(&name) {
+                let key = (job.record_id, job.format);
+                known
+                    .0
+                    .entry(key)
+                    .or_default()
+                    .insert(job.fingerprint, Fate::Waiting);
+            }
+        }
+        Ok(known)
+    }
+
     /// The folder that holds `<format>/<record id>/` of a job with a snapshot.
     pub(crate) fn content(&self, name: &str) -> PathBuf {
         self.dir.join(name).join(CONTENT)
@@ -330,6 +410,11 @@ impl Outbox {
         for format in [None, Some(format.as_str())] {
             let _ = fs::remove_file(self.error_path(record_id.as_str(), format));
         }
+    }
+
+    /// Forgets one failure.
+    pub(crate) fn forget_error(&self, error: &PublishError) {
+        let _ = fs::remove_file(self.error_path(&error.record_id, error.format.as_deref()));
     }
 
     /// Calls of `publish` that came to nothing, by recording.

@@ -104,6 +104,15 @@ impl Tree {
         sizes.sum()
     }
 
+    /// The last change of any file, in seconds since 1970.
+    pub(crate) fn last_change(&self) -> i64 {
+        let times = self.entries.iter().filter_map(|e| match e.kind {
+            Kind::File { modified, .. } => Some(modified.0),
+            _ => None,
+        });
+        times.max().unwrap_or(0)
+    }
+
     /// Tells one state of the folder from another without reading it: names, sizes, times and
     /// inodes, and the text of `metadata.xml`.
     pub(crate) fn fingerprint(&self) -> Digest {

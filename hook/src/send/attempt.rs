@@ -12,14 +12,14 @@ use tracing::info;
 use super::pack;
 use crate::failure::{Cause, Failure};
 use crate::outbox::job::{Job, Resume};
-use crate::outbox::{Outbox, Progress};
+use crate::outbox::{Outbox, Outcome, Progress};
 use crate::transport::{Delivered, Journal, Known, Stop, Transport};
 
 /// What an attempt came to when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// In the archive: the job is done.
-    Archived(Digest),
+    /// Where it was to get: the job is done.
+    End(Outcome, Digest),
     /// On the other side, not confirmed yet.
     Delivered,
     /// Asked to stop.
@@ -55,7 +55,7 @@ impl Sender {
             .known(&job.record_id, &job.format, &digest)
             .await?
         {
-            Known::Archived => return Ok(Reached::Archived(digest)),
+            Known::Archived => return Ok(Reached::End(Outcome::Archived, digest)),
             Known::Spooled => return Ok(Reached::Delivered),
             // Rejected before: what is sent now is packed anew.
             Known::Rejected { since, .. } => job.course.rejected_at = Some(since),
@@ -69,13 +69,14 @@ impl Sender {
         {
             job.course.resume = None;
         }
-        let journal = JobJournal::new(self, name, job, digest);
+        let journal = Arc::new(JobJournal::new(self, name, job, digest));
         let begun = Instant::now();
         let place = job.course.resume.as_ref().map(|r| r.at.clone());
         let bytes = package.length();
+        let teller: Arc<dyn Journal> = journal.clone();
         let delivered = self
             .transport
-            .deliver(package, place.as_deref(), &journal, &self.stop)
+            .deliver(package, place.as_deref(), &teller, &self.stop)
             .await;
         job.course.resume = journal.resume();
         self.outbox.clear_progress(name);
@@ -86,7 +87,11 @@ impl Sender {
                     elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
                     "delivered"
                 );
-                Ok(Reached::Delivered)
+                if self.transport.confirms() {
+                    Ok(Reached::Delivered)
+                } else {
+                    Ok(Reached::End(Outcome::HandedOver, digest))
+                }
             }
             Delivered::Stopped => Ok(Reached::Stopped),
         }
@@ -112,7 +117,7 @@ impl Sender {
             .known(&job.record_id, &job.format, &digest)
             .await?
         {
-            Known::Archived | Known::Superseded => Ok(Reached::Archived(digest)),
+            Known::Archived | Known::Superseded => Ok(Reached::End(Outcome::Archived, digest)),
             Known::Spooled => {
                 *unknown_so_far = 0;
                 Ok(Reached::Delivered)
@@ -157,9 +162,9 @@ impl Sender {
 }
 
 /// Writes into the outbox what a transport tells.
-struct JobJournal<'a> {
-    sender: &'a Sender,
-    name: &'a str,
+struct JobJournal {
+    sender: Arc<Sender>,
+    name: String,
     digest: Digest,
     job: Mutex<Job>,
     pace: Mutex<Pace>,
@@ -174,11 +179,11 @@ struct Pace {
 /// How often progress is written.
 const EVERY: Duration = Duration::from_millis(500);
 
-impl<'a> JobJournal<'a> {
-    fn new(sender: &'a Sender, name: &'a str, job: &Job, digest: Digest) -> JobJournal<'a> {
+impl JobJournal {
+    fn new(sender: &Arc<Sender>, name: &str, job: &Job, digest: Digest) -> JobJournal {
         JobJournal {
-            sender,
-            name,
+            sender: sender.clone(),
+            name: name.to_owned(),
             digest,
             job: Mutex::new(job.clone()),
             pace: Mutex::new(Pace {
@@ -193,7 +198,7 @@ impl<'a> JobJournal<'a> {
     }
 }
 
-impl Journal for JobJournal<'_> {
+impl Journal for JobJournal {
     fn resume_at(&self, place: &str) -> Result<(), Failure> {
         let broken = |e: &dyn std::fmt::Display| {
             Failure::disk(format!("cannot write the state of {}: {e}", self.name))
@@ -205,7 +210,7 @@ impl Journal for JobJournal<'_> {
         });
         self.sender
             .outbox
-            .write(self.name, &job)
+            .write(&self.name, &job)
             .map_err(|e| broken(&e))
     }
 
@@ -221,7 +226,7 @@ impl Journal for JobJournal<'_> {
         let millis = begun.elapsed().as_millis().max(1);
         let rate = u128::from(sent.saturating_sub(first)) * 1000 / millis;
         self.sender.outbox.write_progress(
-            self.name,
+            &self.name,
             &Progress {
                 sent,
                 length,

@@ -79,8 +79,8 @@ impl Tally {
 /// # Errors
 /// Wrong settings, an outbox that cannot be read or written, or another sender at work (once).
 pub(crate) fn send(settings: &Settings, mode: Mode) -> Result<Tally, Error> {
-    let transport = Transport::open(settings)?;
     let dir = Node::of(settings)?.outbox_dir(settings);
+    let transport = Transport::open(settings, &dir)?;
     let broken = |e: &std::io::Error| Error::disk("cannot use the outbox", &dir, e);
     let outbox = Outbox::open(&dir).map_err(|e| broken(&e))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -107,6 +107,10 @@ pub(crate) fn send(settings: &Settings, mode: Mode) -> Result<Tally, Error> {
             retry: settings.retry.clone(),
             mode,
             tally: Tally::default(),
+            settings: settings.clone(),
+            sweep_every: settings.sweep.every(),
+            swept: None,
+            sweeping: None,
         };
         run.run(&mut signals).await.map_err(|e| broken(&e))
     })
@@ -178,6 +182,10 @@ struct Run {
     retry: Retry,
     mode: Mode,
     tally: Tally,
+    settings: Settings,
+    sweep_every: Option<Duration>,
+    swept: Option<Instant>,
+    sweeping: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Run {
@@ -187,6 +195,7 @@ impl Run {
             self.queue
                 .look(&self.sender.outbox, self.mode != Mode::Watch)?;
             self.start_due();
+            self.sweep_when_due();
             if let Mode::Once { wait } = self.mode {
                 let delivering = self.queue.has_undelivered();
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
@@ -213,6 +222,24 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Looks for what a lost call of `publish` missed, beside everything else.
+    fn sweep_when_due(&mut self) {
+        let Some(every) = self.sweep_every.filter(|_| self.mode == Mode::Watch) else {
+            return;
+        };
+        let running = self.sweeping.as_ref().is_some_and(|s| !s.is_finished());
+        if running || self.swept.is_some_and(|at| at.elapsed() < every) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        let settings = self.settings.clone();
+        self.sweeping = Some(tokio::task::spawn_blocking(move || {
+            if let Err(e) = crate::sweep::sweep(&settings) {
+                warn!(error = %e, "cannot look for what was missed");
+            }
+        }));
     }
 
     fn start_due(&mut self) {
@@ -255,8 +282,8 @@ impl Run {
         } = back;
         let now = Timestamp::now();
         match result {
-            Ok(Reached::Archived(digest)) => {
-                self.finish(&name, &job, digest, now);
+            Ok(Reached::End(outcome, digest)) => {
+                self.finish(&name, &job, outcome, digest, now);
                 self.queue.wake();
             }
             Ok(Reached::Delivered) => {
@@ -301,14 +328,22 @@ impl Run {
         self.write(name, job);
     }
 
-    fn finish(&mut self, name: &str, job: &Job, digest: recording::Digest, now: Timestamp) {
+    fn finish(
+        &mut self,
+        name: &str,
+        job: &Job,
+        outcome: Outcome,
+        digest: recording::Digest,
+        now: Timestamp,
+    ) {
         self.tally.confirmed += 1;
-        info!(job = name, record_id = %job.record_id, format = %job.format, %digest, "archived");
-        self.retire(name, job, Some(digest), Outcome::Archived, now);
+        let word = outcome.words();
+        info!(job = name, record_id = %job.record_id, format = %job.format, %digest, "{word}");
+        self.retire(name, job, Some(digest), outcome, now);
         for (older, job) in self.queue.older(job) {
             info!(
                 job = older,
-                "a newer content of the same recording is archived"
+                "a newer content of the same recording is {word}"
             );
             self.retire(&older, &job, None, Outcome::Superseded, now);
         }

@@ -146,7 +146,7 @@ impl Queue {
             .newest()
             .filter(|(_, e)| !e.given_up && e.is_due(now, longest) && !busy.contains(&e.folder()))
             .collect();
-        due.sort_by_key(|(name, entry)| entry.age(name));
+        due.sort_by_key(|(name, entry)| (entry.job.backfill, entry.age(name)));
         let mut picked = Vec::new();
         for (name, entry) in due {
             let left = match entry.kind() {

@@ -3,8 +3,12 @@
 //! A transport is given a package and a place to go on at; it knows nothing of the outbox. The
 //! outbox in turn keeps the transport's word for the place without knowing what it means.
 
-pub(crate) mod http;
+mod directory;
+mod http;
+mod rsync;
+mod spool;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +25,10 @@ use crate::settings::{Settings, TransportKind};
 pub(crate) enum Transport {
     /// tus over HTTP to a receiver.
     Http(http::Http),
+    /// rsync into a spool.
+    Rsync(rsync::Rsync),
+    /// A mounted spool.
+    Directory(directory::Directory),
 }
 
 /// What the other side knows of one content of a recording.
@@ -83,10 +91,20 @@ impl Transport {
     ///
     /// # Errors
     /// A key of the transport's section is missing or wrong.
-    pub(crate) fn open(settings: &Settings) -> Result<Transport, SettingsError> {
+    pub(crate) fn open(settings: &Settings, outbox_dir: &Path) -> Result<Transport, SettingsError> {
         match settings.transport {
             TransportKind::Http => http::Http::open(settings).map(Transport::Http),
+            TransportKind::Rsync => rsync::Rsync::open(settings, outbox_dir).map(Transport::Rsync),
+            TransportKind::Directory => {
+                directory::Directory::open(settings, outbox_dir).map(Transport::Directory)
+            }
         }
+    }
+
+    /// Whether somebody says what has become of a package; else it has arrived when it lies in
+    /// the spool.
+    pub(crate) fn confirms(&self) -> bool {
+        matches!(self, Transport::Http(_))
     }
 
     /// What the other side knows of a content.
@@ -101,6 +119,7 @@ impl Transport {
     ) -> Result<Known, Failure> {
         match self {
             Transport::Http(http) => http.known(record_id, format, digest).await,
+            Transport::Rsync(_) | Transport::Directory(_) => Ok(Known::Unknown),
         }
     }
 
@@ -112,11 +131,13 @@ impl Transport {
         &self,
         package: Arc<Package>,
         place: Option<&str>,
-        journal: &dyn Journal,
+        journal: &Arc<dyn Journal>,
         stop: &Stop,
     ) -> Result<Delivered, Failure> {
         match self {
-            Transport::Http(http) => http.deliver(package, place, journal, stop).await,
+            Transport::Http(http) => http.deliver(package, place, &**journal, stop).await,
+            Transport::Rsync(rsync) => rsync.deliver(package, journal, stop).await,
+            Transport::Directory(directory) => directory.deliver(package, journal, stop).await,
         }
     }
 }

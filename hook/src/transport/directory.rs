@@ -1,0 +1,191 @@
+//! A spool that is mounted on the node: a temporary name, then a rename.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use recording::Package;
+use recording::durable::{UNFINISHED_PREFIX, rename};
+use recording::protocol::package_file_name;
+use recording::settings::SettingsError;
+
+use super::{Delivered, Journal, Stop, spool};
+use crate::failure::{Cause, Failure};
+use crate::settings::Settings;
+
+/// Permissions of packages: import runs as another user of the same group.
+const FILE_MODE: u32 = 0o664;
+/// Permissions of sub-folders: what is made in them keeps the group.
+const FOLDER_MODE: u32 = 0o2775;
+
+/// A mounted spool.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    spool_dir: PathBuf,
+    group: Option<u32>,
+    /// The outbox, when the spool must not be on its filesystem.
+    not_beside: Option<PathBuf>,
+    sub_directory_meta: Option<String>,
+}
+
+impl Directory {
+    /// # Errors
+    /// `directory.spool_dir` is missing, or the group does not exist.
+    pub(crate) fn open(settings: &Settings, outbox_dir: &Path) -> Result<Directory, SettingsError> {
+        let section = &settings.directory;
+        let wrong = |key: &str, why: String| SettingsError::key(&settings.path, key, why);
+        let spool_dir = section.spool_dir.clone().ok_or_else(|| {
+            let why = "is missing; where the receiver's spool is mounted, such as /mnt/spool";
+            wrong("directory.spool_dir", why.to_owned())
+        })?;
+        let group = section
+            .group
+            .as_deref()
+            .map(|name| {
+                let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+                group_id(&groups, name).ok_or_else(|| {
+                    let why = format!("there is no group {name} on this node (groupadd {name})");
+                    wrong("directory.group", why)
+                })
+            })
+            .transpose()?;
+        Ok(Directory {
+            spool_dir,
+            group,
+            not_beside: section.require_mount.then(|| outbox_dir.to_owned()),
+            sub_directory_meta: settings.sub_directory_meta.clone(),
+        })
+    }
+
+    /// See [`super::Transport::deliver`].
+    pub(crate) async fn deliver(
+        &self,
+        package: Arc<Package>,
+        journal: &Arc<dyn Journal>,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        let (directory, journal, stop) = (self.clone(), journal.clone(), stop.clone());
+        // A share that does not answer must not keep the other jobs waiting.
+        tokio::task::spawn_blocking(move || directory.write(&package, &*journal, &stop))
+            .await
+            .map_err(|e| Failure::disk(format!("writing broke off: {e}")))?
+    }
+
+    fn write(
+        &self,
+        package: &Arc<Package>,
+        journal: &dyn Journal,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        self.check_mounted()?;
+        let manifest = package.manifest();
+        let folder = match spool::sub_directory(package, self.sub_directory_meta.as_deref()) {
+            None => self.spool_dir.clone(),
+            Some(name) => self.sub_folder(&name)?,
+        };
+        let target = folder.join(package_file_name(&manifest.record_id, &manifest.format));
+        let unfinished = folder.join(format!("{UNFINISHED_PREFIX}{}", manifest.digest));
+        let there = fs::metadata(&unfinished).map_or(0, |m| m.len());
+        check_space(&folder, package.length().saturating_sub(there))?;
+        if spool::write(package, &unfinished, journal, stop)? == Delivered::Stopped {
+            return Ok(Delivered::Stopped);
+        }
+        let failed = |e: io::Error| spool::refused(&target, &e);
+        fs::set_permissions(&unfinished, Permissions::from_mode(FILE_MODE)).map_err(failed)?;
+        self.give_group(&unfinished)?;
+        rename(&unfinished, &target).map_err(failed)?;
+        Ok(Delivered::Whole)
+    }
+
+    /// An empty mount point would take everything, and nobody would ever find it there.
+    fn check_mounted(&self) -> Result<(), Failure> {
+        let spool =
+            fs::metadata(&self.spool_dir).map_err(|e| spool::refused(&self.spool_dir, &e))?;
+        let missing = |why: &str| {
+            let message = format!("{}: {why}", self.spool_dir.display());
+            Err(Failure::new(Cause::SpoolMissing, message))
+        };
+        if !spool.is_dir() {
+            return missing("is not a folder");
+        }
+        let beside = self
+            .not_beside
+            .as_deref()
+            .and_then(|dir| fs::metadata(dir).ok());
+        if beside.is_some_and(|outbox| outbox.dev() == spool.dev()) {
+            return missing(
+                "lies on the node's own disk, so the share is not mounted there; mount it, or set \
+                 directory.require_mount: false",
+            );
+        }
+        Ok(())
+    }
+
+    fn sub_folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let folder = self.spool_dir.join(name);
+        match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
+            Ok(()) => {
+                let failed = |e: io::Error| spool::refused(&folder, &e);
+                fs::set_permissions(&folder, Permissions::from_mode(FOLDER_MODE))
+                    .map_err(failed)?;
+                self.give_group(&folder)?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(spool::refused(&folder, &e)),
+        }
+        Ok(folder)
+    }
+
+    fn give_group(&self, path: &Path) -> Result<(), Failure> {
+        let Some(group) = self.group else {
+            return Ok(());
+        };
+        chown(path, None, Some(group)).map_err(|e| {
+            let message = format!(
+                "{}: cannot give it the group of directory.group: {e}; BBB's user must belong to it",
+                path.display()
+            );
+            Failure::new(Cause::SpoolRefused, message)
+        })
+    }
+}
+
+/// # Errors
+/// Less is free than will be written.
+pub(super) fn check_space(folder: &Path, bytes: u64) -> Result<(), Failure> {
+    let stat = rustix::fs::statvfs(folder).map_err(|e| spool::refused(folder, &e.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free >= bytes {
+        return Ok(());
+    }
+    let message = format!(
+        "{}: {} are free, {} are needed; make room",
+        folder.display(),
+        crate::status::size(free),
+        crate::status::size(bytes)
+    );
+    Err(Failure::new(Cause::ReceiverFull, message))
+}
+
+/// A group's number, from the text of `/etc/group`.
+fn group_id(groups: &str, name: &str) -> Option<u32> {
+    let fields = groups
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let mut found = fields.filter(|f| f.len() >= 3 && f[0] == name);
+    found.next()?.get(2)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_by_name() {
+        let groups = "root:x:0:\nbbb2pod-spool:x:990:bigbluebutton\n";
+        assert_eq!(group_id(groups, "bbb2pod-spool"), Some(990));
+        assert_eq!(group_id(groups, "bbb2pod"), None);
+    }
+}

@@ -1,0 +1,270 @@
+//! rsync into a spool: over ssh, to a daemon, or to a local path.
+//!
+//! This is the one transport for which a package has to exist as a file; its space is checked
+//! first and freed afterwards. rsync itself resumes (`--partial-dir`) and renames at the end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use recording::Package;
+use recording::protocol::package_file_name;
+use recording::settings::SettingsError;
+use tokio::process::Command;
+
+use super::{Delivered, Journal, Stop, directory, spool};
+use crate::failure::{Cause, Failure};
+use crate::settings::{Settings, std_duration};
+
+/// Lines of rsync's complaints that are kept.
+const LINES: usize = 6;
+
+/// How to call rsync.
+#[derive(Clone, Debug)]
+pub(crate) struct Rsync {
+    destination: String,
+    extra: Vec<String>,
+    work_dir: PathBuf,
+    stall_timeout: Duration,
+    sub_directory_meta: Option<String>,
+}
+
+impl Rsync {
+    /// # Errors
+    /// `rsync.destination` is missing.
+    pub(crate) fn open(settings: &Settings, outbox_dir: &Path) -> Result<Rsync, SettingsError> {
+        let section = &settings.rsync;
+        let destination = section.destination.clone().filter(|d| !d.starts_with('-'));
+        let destination = destination.ok_or_else(|| {
+            let why = "is missing; where the spool is, such as spool@receiver.univ.example:/";
+            SettingsError::key(&settings.path, "rsync.destination", why)
+        })?;
+        let beside = || outbox_dir.with_file_name("work");
+        Ok(Rsync {
+            destination,
+            extra: section.extra_rsync_opts.clone(),
+            work_dir: section.work_dir.clone().unwrap_or_else(beside),
+            stall_timeout: std_duration(section.stall_timeout),
+            sub_directory_meta: settings.sub_directory_meta.clone(),
+        })
+    }
+
+    /// See [`super::Transport::deliver`].
+    pub(crate) async fn deliver(
+        &self,
+        package: Arc<Package>,
+        journal: &Arc<dyn Journal>,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        let manifest = package.manifest();
+        // One folder a content, so that rsync finds its own partial file and no other's.
+        let folder = self.work_dir.join(manifest.digest.to_string());
+        let file = folder.join(package_file_name(&manifest.record_id, &manifest.format));
+        let sub = spool::sub_directory(&package, self.sub_directory_meta.as_deref());
+        let (package, journal, writing) = (package.clone(), journal.clone(), stop.clone());
+        let (work, target) = (folder.clone(), file.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            fs::create_dir_all(&work)
+                .map_err(|e| Failure::disk(format!("{}: {e}", work.display())))?;
+            let there = fs::metadata(&target).map_or(0, |m| m.len());
+            let needed = package.length().saturating_sub(there);
+            directory::check_space(&work, needed)
+                .and_then(|()| spool::write(&package, &target, &*journal, &writing))
+                .map_err(|f| match f.cause {
+                    Cause::FilesChanged => f,
+                    _ => Failure::disk(format!("rsync.work_dir: {}", f.message)),
+                })
+        });
+        let written = written
+            .await
+            .map_err(|e| Failure::disk(format!("writing broke off: {e}")))?;
+        let result = match written {
+            Ok(Delivered::Whole) => self.call(&file, sub.as_deref(), stop).await,
+            other => other,
+        };
+        // A stopped one goes on with the same file; anything else frees the space.
+        if !matches!(result, Ok(Delivered::Stopped)) {
+            let _ = fs::remove_dir_all(&folder);
+        }
+        result
+    }
+
+    async fn call(
+        &self,
+        file: &Path,
+        sub: Option<&str>,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        let mut command = Command::new("rsync");
+        command
+            .arg("--times")
+            .arg("--chmod=F664,D2775")
+            .arg("--partial-dir=.unfinished-rsync")
+            .arg(format!("--timeout={}", self.stall_timeout.as_secs().max(1)))
+            .args(&self.extra)
+            .arg("--")
+            .arg(file)
+            .arg(target(&self.destination, sub))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        // Without it ssh would ask a question that nobody answers.
+        command.env("RSYNC_RSH", "ssh -o BatchMode=yes -o ConnectTimeout=15");
+        let child = command.spawn().map_err(|e| {
+            let message = format!("cannot start rsync: {e}; install it (apt install rsync)");
+            Failure::new(Cause::Settings, message)
+        })?;
+        let output = tokio::select! {
+            output = child.wait_with_output() => output.map_err(|e| Failure::disk(format!("rsync: {e}")))?,
+            () = stopped(stop) => return Ok(Delivered::Stopped),
+        };
+        if output.status.success() {
+            return Ok(Delivered::Whole);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(complaint(output.status.code(), &said, &self.destination))
+    }
+}
+
+async fn stopped(stop: &Stop) {
+    while !stop.asked() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The destination as a folder, with the meeting's own below it.
+fn target(destination: &str, sub: Option<&str>) -> String {
+    let slash = if destination.ends_with('/') || destination.ends_with(':') {
+        ""
+    } else {
+        "/"
+    };
+    match sub {
+        Some(sub) => format!("{destination}{slash}{sub}/"),
+        None => format!("{destination}{slash}"),
+    }
+}
+
+/// What rsync and ssh mean.
+fn complaint(code: Option<i32>, said: &str, destination: &str) -> Failure {
+    let lines: Vec<_> = said
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
+    let last = lines[lines.len().saturating_sub(LINES)..].join("; ");
+    let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
+    let (cause, advice) = if has(&["Host key verification failed", "REMOTE HOST IDENTIFICATION"]) {
+        (
+            Cause::Tls,
+            "accept the host's key once as BBB's user: ssh-keyscan, then compare it",
+        )
+    } else if has(&["Permission denied (publickey", "@ERROR: auth failed"]) {
+        (
+            Cause::TokenRefused,
+            "put the node's public key into authorized_keys of the receiver's user",
+        )
+    } else if has(&["Could not resolve hostname", "Name or service not known"]) {
+        (Cause::Dns, "is the host in rsync.destination right?")
+    } else if has(&[
+        "Connection refused",
+        "No route to host",
+        "Network is unreachable",
+    ]) {
+        (
+            Cause::ReceiverDown,
+            "is the receiver's sshd or rsync daemon running?",
+        )
+    } else if has(&["rrsync", "@ERROR: Unknown module", "invalid rsync-command"]) {
+        (
+            Cause::SpoolRefused,
+            "rrsync allows one folder only: the path in rsync.destination counts from there",
+        )
+    } else if has(&["No space left on device", "Disk quota exceeded"]) {
+        (Cause::ReceiverFull, "make room in the spool")
+    } else if has(&["Permission denied", "read only", "Operation not permitted"]) {
+        (
+            Cause::SpoolRefused,
+            "the receiver's user must be able to write the spool",
+        )
+    } else if has(&["No such file or directory", "change_dir"]) {
+        (
+            Cause::SpoolMissing,
+            "the folder in rsync.destination must be there",
+        )
+    } else if matches!(code, Some(30 | 35)) || has(&["timed out", "timeout"]) {
+        (Cause::Timeout, "it goes on where it stopped")
+    } else {
+        (Cause::Connection, "it goes on where it stopped")
+    };
+    let code = code.map_or_else(|| "a signal".to_owned(), |c| c.to_string());
+    let message = format!("rsync to {destination} ended with {code}: {last}; {advice}");
+    Failure::new(cause, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_are_told_apart() {
+        for (code, said, cause) in [
+            (
+                255,
+                "Host key verification failed.\r\nrsync: connection unexpectedly closed",
+                Cause::Tls,
+            ),
+            (
+                255,
+                "spool@h: Permission denied (publickey).",
+                Cause::TokenRefused,
+            ),
+            (
+                255,
+                "ssh: Could not resolve hostname h: Name or service not known",
+                Cause::Dns,
+            ),
+            (
+                10,
+                "rsync: [sender] failed to connect to h: Connection refused (111)",
+                Cause::ReceiverDown,
+            ),
+            (12, "/usr/bin/rrsync: unsafe path", Cause::SpoolRefused),
+            (
+                11,
+                "rsync: write failed on \"x\": No space left on device (28)",
+                Cause::ReceiverFull,
+            ),
+            (
+                23,
+                "rsync: mkstemp \"/x\" failed: Permission denied (13)",
+                Cause::SpoolRefused,
+            ),
+            (
+                30,
+                "rsync error: timeout in data send/receive (code 30)",
+                Cause::Timeout,
+            ),
+            (
+                12,
+                "rsync: connection unexpectedly closed (0 bytes received so far)",
+                Cause::Connection,
+            ),
+        ] {
+            let failure = complaint(Some(code), said, "spool@h:/");
+            assert_eq!(failure.cause, cause, "{said}");
+            assert!(failure.message.contains("spool@h:/"));
+        }
+    }
+
+    #[test]
+    fn targets() {
+        assert_eq!(target("spool@h:", None), "spool@h:");
+        assert_eq!(target("spool@h:/", Some("a")), "spool@h:/a/");
+        assert_eq!(target("/mnt/x", Some("a")), "/mnt/x/a/");
+        assert_eq!(target("/mnt/x", None), "/mnt/x/");
+    }
+}
