@@ -56,12 +56,17 @@ fn exactly_one(site: &Site, id: &str) {
     eventually("the spool is empty", LONG, || {
         entries(&site.path("receiver/spool"))
             .iter()
-            .all(|p| p.is_dir())
+            .all(|p| p.extension().is_none_or(|e| e != "tar"))
             .then_some(())
     });
     let leftovers: Vec<_> = entries(&site.path("receiver/archive"))
         .into_iter()
-        .filter(|p| p.file_name().unwrap().to_string_lossy().starts_with('.'))
+        .filter(|p| {
+            p.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with(".unfinished")
+        })
         .collect();
     assert_eq!(leftovers, Vec::<PathBuf>::new());
 }
