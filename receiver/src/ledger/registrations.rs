@@ -22,6 +22,8 @@ pub(crate) struct Registered {
     pub(crate) media_digest: Digest,
     /// When.
     pub(crate) registered_at: Timestamp,
+    /// When Pod is to be asked how far it is with it.
+    pub(crate) look_again: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -67,19 +69,34 @@ impl Ledger {
         Ok(())
     }
 
-    /// Commits a registration; the recording is done with it. The notes go into its story.
+    /// Commits a registration; the recording is done with it. The notes go into its story. Gives
+    /// whether this was not known before.
     pub(crate) async fn registered(
         &self,
         id: &RecordId,
         registered: &Registered,
         notes: &[String],
-    ) -> Result<(), LedgerError> {
+    ) -> Result<bool, LedgerError> {
         let mut tx = self.begin().await?;
+        let known = sqlx::query(
+            "SELECT 1 FROM registrations WHERE record_id = ? AND destination = ? AND kind = ? AND reference = ?
+             AND media_digest = ?",
+        )
+        .bind(id.as_str())
+        .bind(&registered.destination)
+        .bind(&registered.kind)
+        .bind(&registered.reference)
+        .bind(registered.media_digest.to_string())
+        .fetch_optional(&mut *tx)
+        .await?;
         sqlx::query(
-            "INSERT INTO registrations (record_id, destination, kind, reference, url, media_digest, registered_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO registrations (record_id, destination, kind, reference, url, media_digest, registered_at,
+                 look_again)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (record_id, destination) DO UPDATE SET kind = excluded.kind, reference = excluded.reference,
-                 url = excluded.url, media_digest = excluded.media_digest, registered_at = excluded.registered_at",
+                 url = excluded.url, media_digest = excluded.media_digest, look_again = excluded.look_again,
+                 registered_at = CASE WHEN kind IS excluded.kind AND reference IS excluded.reference
+                     AND media_digest IS excluded.media_digest THEN registered_at ELSE excluded.registered_at END",
         )
         .bind(id.as_str())
         .bind(&registered.destination)
@@ -88,23 +105,59 @@ impl Ledger {
         .bind(&registered.url)
         .bind(registered.media_digest.to_string())
         .bind(registered.registered_at.as_millisecond())
+        .bind(registered.look_again.map(Timestamp::as_millisecond))
         .execute(&mut *tx)
         .await?;
         step(&mut tx, id, Stage::Register, Stage::Done).await?;
-        let url = registered
-            .url
-            .as_ref()
-            .map(|url| format!(", {url}"))
-            .unwrap_or_default();
-        let text = format!(
-            "registered as {} {}{url}",
-            registered.kind, registered.reference
-        );
-        story::tell(&mut *tx, id.as_str(), "register", Level::Info, &text).await?;
+        if known.is_none() {
+            let url = registered
+                .url
+                .as_ref()
+                .map(|url| format!(", {url}"))
+                .unwrap_or_default();
+            let text = format!(
+                "registered as {} {}{url}",
+                registered.kind, registered.reference
+            );
+            story::tell(&mut *tx, id.as_str(), "register", Level::Info, &text).await?;
+        }
         for note in notes {
             story::tell(&mut *tx, id.as_str(), "register", Level::Warning, note).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(known.is_none())
+    }
+
+    /// Recordings that are done and of which Pod is to be asked now how far it is.
+    pub(crate) async fn looks_due(&self) -> Result<Vec<RecordId>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT record_id FROM registrations JOIN recordings USING (record_id)
+             WHERE look_again <= ? AND stage = 'done' AND failed = 0 ORDER BY look_again LIMIT 1000",
+        )
+        .bind(super::now())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| parsed(row.try_get("record_id")?))
+            .collect()
+    }
+
+    /// Puts off, or gives up, asking Pod how far it is.
+    pub(crate) async fn look_at(
+        &self,
+        id: &RecordId,
+        destination: &str,
+        at: Option<Timestamp>,
+    ) -> Result<(), LedgerError> {
+        sqlx::query(
+            "UPDATE registrations SET look_again = ? WHERE record_id = ? AND destination = ?",
+        )
+        .bind(at.map(Timestamp::as_millisecond))
+        .bind(id.as_str())
+        .bind(destination)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// What exists in Pod for a recording.
@@ -113,7 +166,7 @@ impl Ledger {
         id: &RecordId,
     ) -> Result<Vec<Registered>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT destination, kind, reference, url, media_digest, registered_at FROM registrations
+            "SELECT destination, kind, reference, url, media_digest, registered_at, look_again FROM registrations
              WHERE record_id = ? AND kind IS NOT NULL ORDER BY registered_at",
         )
         .bind(id.as_str())
@@ -128,6 +181,7 @@ impl Ledger {
                     url: row.try_get("url")?,
                     media_digest: parsed(row.try_get("media_digest")?)?,
                     registered_at: time(row.try_get("registered_at")?),
+                    look_again: row.try_get::<Option<i64>, _>("look_again")?.map(time),
                 })
             })
             .collect()

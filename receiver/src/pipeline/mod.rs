@@ -81,7 +81,15 @@ struct ConvertJob {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct QuickJob {
     record_id: RecordId,
-    register: bool,
+    task: Quick,
+}
+
+/// What a quick job does.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Quick {
+    Media,
+    Register,
+    LookAgain,
 }
 
 impl Shared {
@@ -269,10 +277,10 @@ async fn run_quick(job: QuickJob, shared: Data<Arc<Shared>>) {
         shared: Arc::clone(&shared),
         key: recording_key(&job.record_id),
     };
-    if job.register {
-        stages::register(&shared, &job.record_id).await;
-    } else {
-        stages::media(&shared, &job.record_id).await;
+    match job.task {
+        Quick::Media => stages::media(&shared, &job.record_id).await,
+        Quick::Register => stages::register(&shared, &job.record_id).await,
+        Quick::LookAgain => stages::look_again(&shared, &job.record_id).await,
     }
 }
 
@@ -315,11 +323,19 @@ impl Queues {
                     self.convert.push(ConvertJob { record_id }).await,
                 )?;
             } else {
-                let register = stage == Stage::Register;
-                let job = QuickJob {
-                    record_id,
-                    register,
+                let task = match stage {
+                    Stage::Register => Quick::Register,
+                    _ => Quick::Media,
                 };
+                let job = QuickJob { record_id, task };
+                pushed(shared, &key, self.quick.push(job).await)?;
+            }
+        }
+        for record_id in shared.ledger.looks_due().await? {
+            let key = recording_key(&record_id);
+            if shared.claim(&key) {
+                let task = Quick::LookAgain;
+                let job = QuickJob { record_id, task };
                 pushed(shared, &key, self.quick.push(job).await)?;
             }
         }

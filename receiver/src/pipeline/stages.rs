@@ -24,6 +24,9 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// The pause after the ledger could not be written.
 const LEDGER_PAUSE: Duration = Duration::from_secs(5);
 
+/// When Pod is asked again after it did not answer how far it is.
+const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(120);
+
 /// How a stage ended, other than well.
 enum Failure {
     /// Try again later.
@@ -212,6 +215,23 @@ pub(super) async fn register(shared: &Shared, id: &RecordId) {
     settle(shared, id, Stage::Register, hand_over(shared, id).await).await;
 }
 
+/// Asks Pod what has become of a video that it had not finished with.
+///
+/// The recording is done whatever comes of this, so a failure is only put off.
+pub(super) async fn look_again(shared: &Shared, id: &RecordId) {
+    let (later, error) = match hand_over(shared, id).await {
+        Ok(()) | Err(Failure::Stopped) => return,
+        Err(Failure::Later(error)) => (Some(Timestamp::now() + LOOK_AFTER_FAILURE), error),
+        Err(Failure::ForGood(error)) => (None, error),
+    };
+    tracing::warn!(record_id = %id, stage = "register", error, "Pod does not tell how far it is");
+    let name = shared.destination.name();
+    if let Err(error) = shared.ledger.look_at(id, name, later).await {
+        tracing::error!(record_id = %id, %error, "cannot write the ledger");
+        tokio::time::sleep(LEDGER_PAUSE).await;
+    }
+}
+
 async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
     let lecture = lecture(shared, id).await?;
     let journal = LedgerJournal { shared, id };
@@ -228,8 +248,6 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
         Kind::Claim => "claim",
         Kind::Video => "video",
     };
-    metrics::counter!("bbb2pod_registered_total", "kind" => kind).increment(1);
-    tracing::info!(record_id = %id, stage = "register", kind, reference = registration.reference, "registered");
     let registered = Registered {
         destination: shared.destination.name().to_owned(),
         kind: kind.to_owned(),
@@ -237,11 +255,17 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
         url: registration.url,
         media_digest: registration.media_digest,
         registered_at: Timestamp::now(),
+        look_again: registration.look_again.map(|wait| Timestamp::now() + wait),
     };
-    Ok(shared
+    let is_news = shared
         .ledger
         .registered(id, &registered, &registration.notes)
-        .await?)
+        .await?;
+    if is_news {
+        metrics::counter!("bbb2pod_registered_total", "kind" => kind).increment(1);
+        tracing::info!(record_id = %id, stage = "register", kind, reference = registered.reference, "registered");
+    }
+    Ok(())
 }
 
 /// Everything a destination needs to know of a recording.

@@ -1,0 +1,94 @@
+//! Registrations in Pod by the real receiver: killed at every request, and followed to their end.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use support::harness::{Delivery, Site, eventually};
+use support::pod::{ADMIN_TOKEN, Fault, FaultKind, StandInPod};
+use support::samples::Recording;
+
+const LONG: Duration = Duration::from_secs(60);
+/// What a registration asks of Pod: the version, the filters, the site, the type, the default owner,
+/// whether the video is there, the upload, the launch, the state.
+const REQUESTS: u32 = 9;
+
+fn upload_to(pod: &StandInPod, secrets: &Path, more: &str) -> Site {
+    let token = secrets.join("pod-token");
+    fs::write(&token, ADMIN_TOKEN).unwrap();
+    let section = format!(
+        "destination: {{kind: upload, url: '{}', token_file: {}, type: Autre, default_owner: staff1, {more}}}\n",
+        pod.url(),
+        token.display(),
+    );
+    Site::builder().delivery(Delivery::Section(section)).start()
+}
+
+/// Whether Pod carries out what it is asked for in the moment of the kill, or does not.
+#[test]
+fn killed_between_any_two_requests_there_is_one_video_and_one_encoding() {
+    let pod = StandInPod::start();
+    let secrets = tempfile::tempdir().unwrap();
+    let mut site = upload_to(&pod, secrets.path(), "settle_time: 200ms");
+    let mut held = 0;
+    for kind in [FaultKind::HangAfter, FaultKind::HangBefore] {
+        for request in 0..REQUESTS {
+            site.kill_receiver();
+            site.start_receiver();
+            let asked = pod.requests().len();
+            pod.fail(Fault {
+                method: None,
+                path: "*".into(),
+                after: request,
+                times: 1,
+                kind: kind.clone(),
+            });
+            held += 1;
+            let recording = Recording::tiny().seed(held);
+            let id = site.hold(&recording);
+            site.hook(["send"]).success();
+            eventually("Pod is asked", LONG, || {
+                (pod.requests().len() > asked + request as usize).then_some(())
+            });
+            site.kill_receiver();
+            pod.clear_faults();
+            site.start_receiver();
+            site.wait_done(&id);
+            let of_this = |description: &str| description.contains(&id);
+            let videos = pod.videos();
+            let videos = videos.iter().filter(|video| of_this(&video.description));
+            assert_eq!(
+                videos.count(),
+                1,
+                "{kind:?} at {request}:\n{}",
+                site.story(&id)
+            );
+        }
+    }
+    let all = usize::try_from(held).unwrap();
+    assert_eq!(pod.videos().len(), all);
+    eventually("everything is encoded", LONG, || {
+        pod.videos().iter().all(|video| video.encoded).then_some(())
+    });
+    assert_eq!(pod.mails(), all, "each video was encoded once");
+}
+
+#[test]
+fn a_video_is_followed_until_it_is_encoded_and_published() {
+    let pod = StandInPod::start();
+    let secrets = tempfile::tempdir().unwrap();
+    let site = upload_to(&pod, secrets.path(), "publish: true");
+    let id = site.hold(&Recording::tiny());
+    site.hook(["send"]).success();
+    site.wait_done(&id);
+    eventually("the video is published", LONG, || {
+        pod.videos()
+            .iter()
+            .all(|video| !video.is_draft)
+            .then_some(())
+    });
+    let story = site.story(&id);
+    assert_eq!(story.matches("registered as video").count(), 1, "{story}");
+    assert_eq!(pod.mails(), 1);
+}
