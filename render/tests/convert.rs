@@ -168,6 +168,10 @@ fn near(colour: [u8; 3], wanted: [u8; 3]) -> bool {
 fn check_film(film: &Path, seconds: f64) {
     let kinds = probed(film, "-show_entries stream=codec_name,pix_fmt");
     assert_eq!(kinds, "h264,yuv420p\naac");
+    let level: u32 = probed(film, "-select_streams v -show_entries stream=level")
+        .parse()
+        .unwrap();
+    assert!(level <= 40, "H.264 level {level}");
     let length: f64 = probed(film, "-show_entries format=duration")
         .parse()
         .unwrap();

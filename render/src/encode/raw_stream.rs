@@ -9,8 +9,10 @@ use crate::geometry::Size;
 
 const UNKNOWN_SIZE: [u8; 8] = [0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
 
-/// What comes before the first picture. Times are in milliseconds.
-pub(crate) fn write_header(to: &mut impl Write, size: Size) -> io::Result<()> {
+/// What comes before the first picture. Times are in milliseconds; pictures come at most
+/// `per_second` times a second, without which the encoder would expect a thousand and declare a
+/// level of H.264 that few players have.
+pub(crate) fn write_header(to: &mut impl Write, size: Size, per_second: u64) -> io::Result<()> {
     let ebml = [
         element(&[0x42, 0x82], b"matroska"),
         element(&[0x42, 0x87], &[4]),
@@ -29,6 +31,10 @@ pub(crate) fn write_header(to: &mut impl Write, size: Size) -> io::Result<()> {
         element(&[0x73, 0xC5], &[1]),
         element(&[0x83], &[1]),
         element(&[0x9C], &[0]),
+        element(
+            &[0x23, 0xE3, 0x83],
+            &(1_000_000_000 / per_second.max(1)).to_be_bytes(),
+        ),
         element(&[0x86], b"V_UNCOMPRESSED"),
         element(&[0xE0], &video),
     ]

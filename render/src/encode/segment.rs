@@ -345,7 +345,7 @@ impl Encoder {
             film.processes
                 .spawn(&mut command, "encoding the picture", Pipe::Input)?;
         let mut header = Vec::new();
-        raw_stream::write_header(&mut header, film.frame).ok();
+        raw_stream::write_header(&mut header, film.frame, film.grid.per_second).ok();
         // When it does not take this, the first picture will fail and tell why.
         process.write(&header).ok();
         Ok(Encoder {
