@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -64,7 +64,7 @@ struct Case {
     complaint: String,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let site = Site::start();
     let mut cases = gather(&arguments, &site)?;
@@ -92,7 +92,7 @@ fn main() -> Result<()> {
         }
     }
     println!("{passed} passed, {failed} failed");
-    std::process::exit(if failed == 0 { 0 } else { 1 })
+    Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
 /// Copies every recording into the node of `site`, each damaged one under an id of its own.
