@@ -1,7 +1,7 @@
 //! Resumable uploads: tus 1.0.0 with creation, creation-with-upload, checksum, expiration and
 //! termination.
 //!
-//! An offset is acknowledged only when the bytes before it are on the disk. One request at a time
+//! An upload is acknowledged as complete only when all its bytes are on the disk. One request at a time
 //! adds to an upload: a second one waits for the first, and ends it when no byte has come on it
 //! for a while, so that a retry after a dead connection neither waits for ever nor writes anything
 //! twice. [`headers`] is the protocol's syntax, [`store`] the files.

@@ -1,9 +1,9 @@
 //! Uploads on disk.
 //!
 //! Three files each in `incoming/`: `<id>.json` (what was announced), `<id>.part` (the bytes) and
-//! `<id>.offset` (how many of them count). The offset is written only after the bytes have reached
-//! the disk, and bytes beyond it are cut off before anything is added: so a chunk that was killed
-//! in the middle, or did not have its checksum, never happened.
+//! `<id>.offset` (how many of them count). The offset is written after the bytes, and bytes beyond
+//! it are cut off before anything is added: so a chunk that was killed in the middle, or did not
+//! have its checksum, never happened.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -135,6 +135,7 @@ impl Store {
         let mut append = Append {
             part,
             offset,
+            length: upload.length,
             committed,
             written: committed,
             begun: committed,
@@ -226,6 +227,7 @@ const WRITE_BACK_EVERY: u64 = 4 * 1024 * 1024;
 pub(super) struct Append {
     part: File,
     offset: File,
+    length: u64,
     committed: u64,
     written: u64,
     /// Up to here the system has been asked to begin writing.
@@ -258,12 +260,21 @@ impl Append {
         Ok(())
     }
 
-    /// Makes the bytes written count, once they are on the disk.
+    /// Makes the bytes written count.
+    ///
+    /// The disk is waited for when they are the last: then the sender is told that all is there.
+    /// Before that, waiting would only slow it down. Should the power fail meanwhile, the offset
+    /// may promise bytes that were lost; import then finds that digests do not hold and has the
+    /// package sent again by a node, which keeps everything until it is archived.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         if self.written > self.committed {
-            self.part.sync_data()?;
+            if self.written == self.length {
+                self.part.sync_data()?;
+            }
             self.offset.write_all_at(&self.written.to_le_bytes(), 0)?;
-            self.offset.sync_data()?;
+            if self.written == self.length {
+                self.offset.sync_data()?;
+            }
             self.committed = self.written;
         }
         Ok(())
