@@ -2,7 +2,8 @@
 # How fast and how light the hook is, held against its peers in the same run:
 #   publish      as a whole process, with nobody listening at the receiver's address
 #   send         one recording over loopback to the real receiver, against `curl -T` of the same
-#                bytes to a plain sink, and against rsync in daemon mode (whole file, no compression)
+#                bytes to a plain sink (which leaves them in memory, or keeps them on disk before it
+#                answers, as the receiver does), and against rsync in daemon mode (whole file, no compression)
 #   memory       peak of `send`
 #
 # Usage: benches/transfer.sh [MEGABYTES]     default 2048
@@ -117,6 +118,12 @@ for _ in $(seq "$rounds"); do
     since "$begun" >> "$work/curl"
     echo >> "$work/curl"
 
+    rm -f "$work/sunk"
+    begun=$(now)
+    curl -sf -T "$work/package.tar" "http://127.0.0.1:$(cat "$work/sink.port")/kept/package.tar"
+    since "$begun" >> "$work/kept"
+    echo >> "$work/kept"
+
     rm -rf "$work/rsynced"/*
     begun=$(now)
     rsync --whole-file --no-compress "$work/package.tar" "rsync://127.0.0.1:$rsync_port/in/"
@@ -142,7 +149,7 @@ done
 
 awk -v bytes="$bytes" \
     -v publish="$(cat "$work/publish")" \
-    -v curl="$(least < "$work/curl")" -v rsync="$(least < "$work/rsync")" \
+    -v curl="$(least < "$work/curl")" -v kept="$(least < "$work/kept")" -v rsync="$(least < "$work/rsync")" \
     -v send="$(least < "$work/send")" -v ms="$(least < "$work/delivered")" \
     -v peak="$(sort -g < "$work/peaks" | tail -n 1)" '
 BEGIN {
@@ -150,10 +157,12 @@ BEGIN {
     printf "publish, whole process:   median %.1f ms\n", publish * 1000
     printf "bytes:                    %.0f MB\n", mb
     printf "curl -T to a plain sink:  %.2f s  %.0f MB/s\n", curl, mb / curl
+    printf "the same, kept on disk:   %.2f s  %.0f MB/s\n", kept, mb / kept
     printf "rsync daemon, whole file: %.2f s  %.0f MB/s\n", rsync, mb / rsync
     printf "send, upload:             %.2f s  %.0f MB/s\n", ms / 1000, mb / ms * 1000
     printf "send, with packing:       %.2f s  %.0f MB/s\n", send, mb / send
     printf "upload against curl:      %.0f %%\n", 100 * curl / (ms / 1000)
+    printf "  kept on disk by both:   %.0f %%\n", 100 * kept / (ms / 1000)
     printf "upload against rsync:     %.0f %%\n", 100 * rsync / (ms / 1000)
     printf "peak memory of send:      %.1f MB\n", peak / 1024
 }'

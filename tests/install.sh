@@ -22,6 +22,7 @@ need_command python3 python3
 need_file 'LiberationSans-Regular.ttf' fonts-liberation
 need_file 'DejaVuSans.ttf' fonts-dejavu-core
 need_file 'NotoColorEmoji.ttf' fonts-noto-color-emoji
+need_file 'DroidSansFallbackFull.ttf' fonts-droid-fallback
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "Rust is missing: see https://rustup.rs" >&2
