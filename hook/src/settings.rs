@@ -65,6 +65,9 @@ pub(crate) struct HttpSettings {
     pub(crate) parallel: usize,
     /// How long nothing may move before a request is given up.
     pub(crate) stall_timeout: SignedDuration,
+    /// Whether every request carries a digest of its bytes, so that damage on the way is found at
+    /// once; without it, it is found when the receiver checks the whole package.
+    pub(crate) checksums: bool,
 }
 
 impl Default for HttpSettings {
@@ -76,6 +79,7 @@ impl Default for HttpSettings {
             proxy: None,
             parallel: 2,
             stall_timeout: SignedDuration::from_secs(60),
+            checksums: false,
         }
     }
 }

@@ -46,7 +46,7 @@ impl Node {
     /// Writes `hook.yml`, with more lines at its end.
     pub(crate) fn configure(&self, receiver: &str, more: &str) {
         let http = format!(
-            "http: {{receiver: \"{receiver}\", token_file: \"{}\", stall_timeout: 3s}}",
+            "http: {{receiver: \"{receiver}\", token_file: \"{}\", stall_timeout: 3s, checksums: true}}",
             self.path("token").display()
         );
         self.configure_transport(&http, more);

@@ -1,6 +1,6 @@
-//! What is sent in one request: a range of the package and its checksum.
+//! What is sent in one request: a range of the package and, where that is wanted, its checksum.
 //!
-//! The checksum stands before the bytes, so a range is read twice: a thread hashes the next one
+//! A checksum stands before the bytes, so a range is read twice: a thread hashes the next one
 //! while the present one is on its way, and what is sent is read again, piece by piece, from the
 //! system's page cache. So memory does not depend on the size of a range, and ranges can be large
 //! enough for a receiver that syncs its disk after each.
@@ -27,7 +27,7 @@ const PIECE: usize = 64 * 1024;
 pub(super) struct Chunk {
     pub(super) offset: u64,
     pub(super) length: u64,
-    pub(super) sha256: Digest,
+    pub(super) sha256: Option<Digest>,
 }
 
 impl Chunk {
@@ -37,7 +37,7 @@ impl Chunk {
     }
 }
 
-/// The chunks of a package from some byte on, each hashed while the one before is sent.
+/// The chunks of a package from some byte on, each hashed, if at all, while the one before is sent.
 #[derive(Debug)]
 pub(super) struct Chunks {
     ready: mpsc::Receiver<Result<Chunk, PackageError>>,
@@ -45,8 +45,8 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// Starts hashing at a byte; the thread ends with the package, or when this is dropped.
-    pub(super) fn read(package: Arc<Package>, offset: u64, size: u64) -> Chunks {
+    /// Starts at a byte, hashing or not; the thread ends with the package, or when this is dropped.
+    pub(super) fn read(package: Arc<Package>, offset: u64, size: u64, checksums: bool) -> Chunks {
         let (hashed, ready) = mpsc::channel(1);
         let size = Arc::new(AtomicU64::new(size));
         let wanted = size.clone();
@@ -54,8 +54,19 @@ impl Chunks {
             // The receiver holds every file against the manifest; once is enough.
             let mut reader = package.reader(offset).without_digests();
             let mut buffer = vec![0; PIECE];
+            let mut start = offset;
             loop {
-                let chunk = hash(&mut reader, wanted.load(Ordering::Relaxed), &mut buffer);
+                let size = wanted.load(Ordering::Relaxed);
+                let chunk = if checksums {
+                    hash(&mut reader, size, &mut buffer)
+                } else {
+                    Ok(Chunk {
+                        offset: start,
+                        length: size.min(package.length().saturating_sub(start)),
+                        sha256: None,
+                    })
+                };
+                start = chunk.as_ref().map_or(start, Chunk::end);
                 if matches!(chunk, Ok(Chunk { length: 0, .. })) {
                     return;
                 }
@@ -97,7 +108,7 @@ fn hash(
     Ok(Chunk {
         offset,
         length: reader.position() - offset,
-        sha256: hasher.finish(),
+        sha256: Some(hasher.finish()),
     })
 }
 

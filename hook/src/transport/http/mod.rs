@@ -30,6 +30,7 @@ pub(crate) struct Http {
     base: Url,
     token_file: PathBuf,
     stall_timeout: Duration,
+    checksums: bool,
 }
 
 impl Http {
@@ -72,6 +73,7 @@ impl Http {
             base,
             token_file,
             stall_timeout: std_duration(section.stall_timeout),
+            checksums: section.checksums,
         })
     }
 

@@ -92,7 +92,7 @@ impl<'a> Upload<'a> {
     async fn send_from(&mut self, url: &Url, offset: u64) -> Result<Option<Delivered>, Failure> {
         let length = self.package.length();
         let mut standing = Standing::new(offset, length);
-        let mut chunks = Chunks::read(self.package.clone(), offset, self.chunk_size);
+        let mut chunks = self.chunks(offset);
         let mut last_failure = None;
         let mut step = standing.begin();
         loop {
@@ -134,7 +134,7 @@ impl<'a> Upload<'a> {
                     };
                     // A smaller piece has a better chance on a connection that breaks.
                     self.chunk_size = (self.chunk_size / 2).max(SMALLEST);
-                    chunks = Chunks::read(self.package.clone(), at, self.chunk_size);
+                    chunks = self.chunks(at);
                     standing.asked(at)
                 }
             };
@@ -195,16 +195,23 @@ impl<'a> Upload<'a> {
         }
     }
 
+    fn chunks(&self, offset: u64) -> Chunks {
+        let (package, size) = (self.package.clone(), self.chunk_size);
+        Chunks::read(package, offset, size, self.http.checksums)
+    }
+
     async fn patch(&self, url: &Url, chunk: &Chunk) -> Result<Sent, Failure> {
         let moved = Arc::new(Moved::new());
-        let checksum = format!("sha256 {}", BASE64.encode(chunk.sha256.as_bytes()));
-        let request = self
+        let mut request = self
             .tus(Method::PATCH, url)?
             .header(CONTENT_TYPE, "application/offset+octet-stream")
             .header(CONTENT_LENGTH, chunk.length)
-            .header(OFFSET, chunk.offset)
-            .header("Upload-Checksum", checksum)
-            .body(body(self.package.clone(), chunk, moved.reporter()));
+            .header(OFFSET, chunk.offset);
+        if let Some(sha256) = chunk.sha256 {
+            let checksum = format!("sha256 {}", BASE64.encode(sha256.as_bytes()));
+            request = request.header("Upload-Checksum", checksum);
+        }
+        let request = request.body(body(self.package.clone(), chunk, moved.reporter()));
         let stall = self.http.stall_timeout;
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|e| answers::failure(&e, url)),
