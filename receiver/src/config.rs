@@ -18,6 +18,9 @@ pub(crate) struct Config {
     /// Where the HTTP service listens.
     #[serde(default = "default_listen")]
     pub(crate) listen: SocketAddr,
+    /// Where nodes reach the service, as the commands for them are to say.
+    #[serde(default)]
+    pub(crate) public_url: Option<String>,
     /// The ledger's file.
     #[serde(default = "default_database", deserialize_with = "sqlite_path")]
     pub(crate) database: PathBuf,
@@ -167,6 +170,14 @@ impl Config {
                 ));
             }
         }
+        if let Some(url) = &config.public_url
+            && !["http://", "https://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
+        {
+            let why = format!("\"{url}\" does not begin with https:// or http://");
+            return Err(SettingsError::key(path, "public_url", why));
+        }
         let longest = Duration::from_secs(10 * 366 * 24 * 3600);
         if !(Duration::from_secs(1)..=longest).contains(&config.upload.expire_after) {
             let why = "is not between 1s and ten years";
@@ -291,6 +302,10 @@ mod tests {
                 "convert.height: 721 is not an even number",
             ),
             ("listen: here", "listen: "),
+            (
+                "public_url: pod.example",
+                "public_url: \"pod.example\" does",
+            ),
             (
                 "spool_dir: spool",
                 "spool_dir: spool is not an absolute path",

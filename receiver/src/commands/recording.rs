@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use ::recording::RecordId;
+use ::recording::protocol::OnNode;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{ConfigArg, Usage, print};
-use crate::ledger::{Ledger, Recording, Stage};
+use crate::ledger::{Ledger, Recording, Stage, Told};
 use crate::media;
 
 /// What to do with recordings.
@@ -97,9 +98,20 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => {
             let ledger = config.existing_ledger().await?;
             let recordings = ledger.recordings(state.map(State::as_str), limit).await?;
-            let line = |recording: &Recording| match json {
-                true => as_json(recording).to_string(),
-                false => as_line(recording),
+            let told = ledger.all_node_states(None).await?;
+            let line = |recording: &Recording| {
+                let of = |told: &&Told| told.record_id == recording.record_id;
+                // Sorted by recording.
+                let from = told.partition_point(|t| t.record_id < recording.record_id);
+                let told: Vec<_> = told[from..].iter().take_while(of).collect();
+                match json {
+                    true => {
+                        let mut object = as_json(recording);
+                        object["on_node"] = on_node(&told);
+                        object.to_string()
+                    }
+                    false => as_line(recording) + &gone(&told),
+                }
             };
             let lines: Vec<_> = recordings.iter().map(line).collect();
             print(&lines)?;
@@ -186,6 +198,7 @@ async fn show(
     let formats = ledger.formats(id).await?;
     let media = ledger.media(id).await?;
     let registrations = ledger.registrations(id).await?;
+    let told = ledger.node_states(id).await?;
     if as_object {
         let made = media.as_ref().and_then(|m| m.made);
         let object = json!({
@@ -204,6 +217,7 @@ async fn show(
                 "destination": r.destination, "kind": r.kind, "reference": r.reference, "url": r.url,
                 "media_digest": r.media_digest, "registered_at": r.registered_at,
             })).collect::<Vec<_>>(),
+            "on_node": on_node(&told.iter().collect::<Vec<_>>()),
             "story": story.iter().map(|e| json!({
                 "at": e.at, "stage": e.stage, "level": e.level, "text": e.text,
             })).collect::<Vec<_>>(),
@@ -246,6 +260,15 @@ async fn show(
         lines.push(format!(
             "In Pod       {} {}{url} ({:.0})",
             r.kind, r.reference, r.registered_at
+        ));
+    }
+    for t in told.iter().filter(|t| t.state != OnNode::Published) {
+        lines.push(format!(
+            "On the node  {} is {} on {} since {:.0}",
+            t.format,
+            t.state.as_str(),
+            t.node,
+            t.since
         ));
     }
     lines.push("Story".to_owned());
@@ -295,6 +318,24 @@ fn as_line(recording: &Recording) -> String {
         state_line(recording),
         title
     )
+}
+
+/// What its node says of a recording that is not published there any more.
+fn gone(told: &[&Told]) -> String {
+    let gone = told.iter().filter(|t| t.state != OnNode::Published);
+    gone.fold(String::new(), |line, t| {
+        let (format, state) = (&t.format, t.state.as_str());
+        format!("{line}\t{format} {state} on {}", t.node)
+    })
+}
+
+fn on_node(told: &[&Told]) -> serde_json::Value {
+    let one = |t: &&Told| {
+        json!({
+            "node": t.node, "format": t.format, "state": t.state, "since": t.since,
+        })
+    };
+    told.iter().map(one).collect()
 }
 
 /// A text from outside on one line of a terminal: without control characters, not endless.

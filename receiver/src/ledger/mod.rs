@@ -3,7 +3,9 @@
 //! Whoever acts writes here before it acknowledges anything. Commits reach the disk
 //! (`synchronous = FULL`), readers never wait for writers (WAL). Each submodule is one noun.
 
+mod enrolments;
 mod media;
+mod node_states;
 mod nodes;
 mod packages;
 mod recordings;
@@ -18,6 +20,8 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub(crate) use media::NewMedia;
+pub(crate) use node_states::Told;
+pub(crate) use nodes::Node;
 pub(crate) use packages::{NewPackage, Package};
 pub(crate) use recordings::{Imported, Recording, Stage};
 pub(crate) use registrations::Registered;

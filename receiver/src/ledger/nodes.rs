@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 use recording::Digest;
+use recording::protocol::NodeReport;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
-use super::{Ledger, LedgerError, now, time};
+use super::{Ledger, LedgerError, now, signed, time, unsigned};
 
 /// A node that may send recordings.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub(crate) struct Node {
     pub(crate) added_at: Timestamp,
     /// When it last showed its token.
     pub(crate) seen_at: Option<Timestamp>,
+    /// What it last told of itself, and when.
+    pub(crate) report: Option<(NodeReport, Timestamp)>,
 }
 
 impl Ledger {
@@ -50,18 +54,31 @@ impl Ledger {
 
     /// All nodes by name.
     pub(crate) async fn nodes(&self) -> Result<Vec<Node>, LedgerError> {
-        let rows = sqlx::query("SELECT name, added_at, seen_at FROM nodes ORDER BY name")
+        let rows = sqlx::query("SELECT * FROM nodes ORDER BY name")
             .fetch_all(&self.pool)
             .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Node {
-                    name: row.try_get("name")?,
-                    added_at: time(row.try_get("added_at")?),
-                    seen_at: row.try_get::<Option<i64>, _>("seen_at")?.map(time),
-                })
-            })
-            .collect()
+        rows.iter().map(node).collect()
+    }
+
+    /// Notes how a node says it is.
+    pub(crate) async fn note_node_report(
+        &self,
+        node: &str,
+        report: &NodeReport,
+    ) -> Result<(), LedgerError> {
+        sqlx::query(
+            "UPDATE nodes SET hook_version = ?, backlog = ?, backlog_bytes = ?, oldest_unsent = ?, reported_at = ?
+             WHERE name = ?",
+        )
+        .bind(&report.version)
+        .bind(signed(report.backlog))
+        .bind(signed(report.backlog_bytes))
+        .bind(report.oldest_unsent.map(Timestamp::as_millisecond))
+        .bind(now())
+        .bind(node)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// The name of the node that a token belongs to.
@@ -87,7 +104,31 @@ impl Ledger {
     }
 }
 
-fn hash(token: &str) -> String {
+fn node(row: &SqliteRow) -> Result<Node, LedgerError> {
+    let report = match row.try_get::<Option<i64>, _>("reported_at")? {
+        None => None,
+        Some(at) => {
+            let version: Option<String> = row.try_get("hook_version")?;
+            let backlog: Option<i64> = row.try_get("backlog")?;
+            let bytes: Option<i64> = row.try_get("backlog_bytes")?;
+            let report = NodeReport {
+                version: version.unwrap_or_default(),
+                backlog: unsigned(backlog.unwrap_or(0)),
+                backlog_bytes: unsigned(bytes.unwrap_or(0)),
+                oldest_unsent: row.try_get::<Option<i64>, _>("oldest_unsent")?.map(time),
+            };
+            Some((report, time(at)))
+        }
+    };
+    Ok(Node {
+        name: row.try_get("name")?,
+        added_at: time(row.try_get("added_at")?),
+        seen_at: row.try_get::<Option<i64>, _>("seen_at")?.map(time),
+        report,
+    })
+}
+
+pub(super) fn hash(token: &str) -> String {
     Digest::of(token.as_bytes()).to_string()
 }
 

@@ -233,19 +233,23 @@ fn package(row: &SqliteRow) -> Result<Package, LedgerError> {
 }
 
 fn state(row: &SqliteRow) -> Result<PackageState, LedgerError> {
-    let status: String = row.try_get("status")?;
+    Ok(PackageState {
+        format: parsed(row.try_get("format")?)?,
+        digest: parsed(row.try_get("digest")?)?,
+        status: status(row.try_get("status")?)?,
+        reason: row.try_get("reason")?,
+        since: time(row.try_get("since")?),
+    })
+}
+
+pub(super) fn status(text: &str) -> Result<PackageStatus, LedgerError> {
     let all = [
         PackageStatus::Spooled,
         PackageStatus::Archived,
         PackageStatus::Rejected,
         PackageStatus::Superseded,
     ];
-    let status = all.into_iter().find(|s| s.as_str() == status);
-    Ok(PackageState {
-        format: parsed(row.try_get("format")?)?,
-        digest: parsed(row.try_get("digest")?)?,
-        status: status.ok_or_else(|| LedgerError::Unreadable("a package status".into()))?,
-        reason: row.try_get("reason")?,
-        since: time(row.try_get("since")?),
-    })
+    all.into_iter()
+        .find(|s| s.as_str() == text)
+        .ok_or_else(|| LedgerError::Unreadable(format!("package status \"{text}\"")))
 }

@@ -27,6 +27,16 @@ pub(crate) struct Registered {
 }
 
 impl Ledger {
+    /// Whether something exists in Pod for a recording.
+    pub(crate) async fn is_registered(&self, id: &RecordId) -> Result<bool, LedgerError> {
+        let row =
+            sqlx::query("SELECT 1 FROM registrations WHERE record_id = ? AND kind IS NOT NULL")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.is_some())
+    }
+
     /// How far a registration has come, in the destination's own words.
     pub(crate) async fn registration_progress(
         &self,

@@ -12,7 +12,7 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 /// The only version of the protocol there is.
-pub(super) const VERSION: &str = "1.0.0";
+pub(crate) const VERSION: &str = "1.0.0";
 /// What is offered beyond the core.
 pub(super) const EXTENSIONS: &str = "creation,creation-with-upload,checksum,expiration,termination";
 /// Digests that a chunk may be sent with.

@@ -164,6 +164,11 @@ impl Uploads {
         })))
     }
 
+    /// Longest package taken, in bytes.
+    pub(crate) fn max_size(&self) -> u64 {
+        self.0.max_size
+    }
+
     /// Finishes what a killed process had received completely, and sweeps what nobody needs. To be
     /// called before the first request.
     ///

@@ -1,6 +1,8 @@
 //! The HTTP service: uploads, the state of recordings for the nodes, health, metrics.
 
 pub(crate) mod auth;
+mod enrol;
+mod nodes;
 
 use std::sync::Arc;
 
@@ -8,35 +10,54 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use recording::RecordId;
-use recording::protocol::{RECORDINGS_PATH, RecordingState, Refusal};
+use recording::protocol::{
+    ENROLL_PATH, KNOWN_PATH, NODE_PATH, NODE_RECORDINGS_PATH, NODE_REPORT_PATH, NODE_STATES_PATH,
+    PROBE_PATH, RECORDINGS_PATH, RecordingState, Refusal,
+};
 
 use crate::ledger::{Ledger, LedgerError};
 use crate::upload::Uploads;
 
 /// What the handlers need.
-#[derive(Clone)]
 struct Service {
     ledger: Ledger,
-    metrics: Arc<PrometheusHandle>,
+    metrics: PrometheusHandle,
+    max_size: u64,
+    patience: enrol::Patience,
 }
 
 /// All routes.
 pub(crate) fn routes(ledger: Ledger, uploads: Uploads, metrics: PrometheusHandle) -> Router {
-    let service = Service {
+    let service = Arc::new(Service {
         ledger,
-        metrics: Arc::new(metrics),
-    };
+        metrics,
+        max_size: uploads.max_size(),
+        patience: enrol::Patience::default(),
+    });
     Router::new()
         .route(&format!("{RECORDINGS_PATH}{{id}}"), get(recording_state))
+        .route(KNOWN_PATH, post(nodes::known))
+        .route(NODE_PATH, get(nodes::introduce))
+        .route(NODE_STATES_PATH, post(nodes::states))
+        .route(NODE_RECORDINGS_PATH, get(nodes::recordings))
+        .route(NODE_REPORT_PATH, post(nodes::report))
+        .route(PROBE_PATH, post(nodes::probe))
+        .route(ENROLL_PATH, post(enrol::enrol))
         .route("/healthz", get(health))
         .route("/metrics", get(metrics_page))
         .with_state(service)
         .merge(uploads.routes())
         .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing here"))
+        .method_not_allowed_fallback(async || {
+            refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this method means nothing here",
+            )
+        })
 }
 
 fn refusal(status: StatusCode, why: &str) -> Response {
@@ -59,7 +80,7 @@ fn failed(error: &LedgerError) -> Response {
 
 /// What a node may know of a recording: the packages that it sent itself.
 async fn recording_state(
-    State(service): State<Service>,
+    State(service): State<Arc<Service>>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
@@ -85,16 +106,21 @@ async fn recording_state(
         Ok(recording) => recording.map(|r| r.state().to_owned()),
         Err(error) => return failed(&error),
     };
+    let registered = match service.ledger.is_registered(&record_id).await {
+        Ok(registered) => registered,
+        Err(error) => return failed(&error),
+    };
     Json(RecordingState {
         record_id,
         packages,
         stage,
+        registered,
     })
     .into_response()
 }
 
 /// Healthy means: the ledger answers.
-async fn health(State(service): State<Service>) -> Response {
+async fn health(State(service): State<Arc<Service>>) -> Response {
     match service.ledger.ping().await {
         Ok(()) => Json(serde_json::json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
             .into_response(),
@@ -108,7 +134,7 @@ async fn health(State(service): State<Service>) -> Response {
     }
 }
 
-async fn metrics_page(State(service): State<Service>) -> Response {
+async fn metrics_page(State(service): State<Arc<Service>>) -> Response {
     let counts = match service.ledger.recording_counts().await {
         Ok(counts) => counts,
         Err(error) => return failed(&error),

@@ -1,0 +1,185 @@
+//! What nodes ask and tell besides uploading: what is known of many packages, what became of
+//! recordings on the node, how the node is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use recording::protocol::{
+    Introduction, Known, KnownQuestion, LONGEST_PROBE, MOST_AT_ONCE, NodeRecordings, NodeReport,
+    NodeStates, PROTOCOL_VERSION, Probed,
+};
+use serde::Deserialize;
+
+use super::{Service, auth, failed, refusal};
+use crate::upload::headers::VERSION as TUS_VERSION;
+
+/// A probe on which nothing comes for this long is ended.
+const SILENT: Duration = Duration::from_secs(30);
+/// Longest version of a hook that is kept.
+const LONGEST_VERSION: usize = 100;
+
+/// Answers a request of a node whose body is JSON.
+macro_rules! node {
+    ($service:expr, $headers:expr) => {
+        match auth::node(&$service.ledger, &$headers).await {
+            Ok(node) => node,
+            Err(error) => return error.into_response(),
+        }
+    };
+}
+
+/// Takes the body apart, or answers why that cannot be done.
+macro_rules! body {
+    ($body:expr) => {
+        match $body {
+            Ok(Json(body)) => body,
+            Err(rejection) => return wrong_body(&rejection),
+        }
+    };
+}
+
+pub(super) fn wrong_body(rejection: &JsonRejection) -> Response {
+    refusal(rejection.status(), &rejection.body_text())
+}
+
+fn too_many() -> Response {
+    refusal(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        &format!("more than {MOST_AT_ONCE} at once; ask in parts"),
+    )
+}
+
+pub(super) async fn introduce(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    let node = node!(service, headers);
+    Json(Introduction {
+        node,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL_VERSION.to_owned(),
+        time: Timestamp::now(),
+        max_size: service.max_size,
+        tus_version: TUS_VERSION.to_owned(),
+    })
+    .into_response()
+}
+
+pub(super) async fn known(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Result<Json<KnownQuestion>, JsonRejection>,
+) -> Response {
+    let _node = node!(service, headers);
+    let question = body!(body);
+    if question.packages.len() > MOST_AT_ONCE {
+        return too_many();
+    }
+    match service.ledger.known_packages(&question.packages).await {
+        Ok(packages) => Json(Known { packages }).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn states(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Result<Json<NodeStates>, JsonRejection>,
+) -> Response {
+    let node = node!(service, headers);
+    let told = body!(body);
+    if told.recordings.len() > MOST_AT_ONCE {
+        return too_many();
+    }
+    match service
+        .ledger
+        .note_node_states(&node, &told.recordings)
+        .await
+    {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(super) async fn report(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Result<Json<NodeReport>, JsonRejection>,
+) -> Response {
+    let node = node!(service, headers);
+    let mut report = body!(body);
+    report.version = plain(&report.version);
+    match service.ledger.note_node_report(&node, &report).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// A version as one short line.
+pub(super) fn plain(text: &str) -> String {
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(LONGEST_VERSION).collect()
+}
+
+/// Which page is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page {
+    /// What the page before gave as `next`.
+    after: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn recordings(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Response {
+    let node = node!(service, headers);
+    let Query(page) = match page {
+        Ok(page) => page,
+        Err(rejection) => return refusal(rejection.status(), &rejection.body_text()),
+    };
+    let most = u32::try_from(MOST_AT_ONCE).unwrap_or(u32::MAX);
+    let limit = page.limit.unwrap_or(most).clamp(1, most);
+    let after = page.after.unwrap_or_default();
+    // Neither part of a name holds a slash.
+    let after = after.split_once('/').unwrap_or((&after, ""));
+    let found = service.ledger.recordings_of_node(&node, after, limit).await;
+    let recordings = match found {
+        Ok(recordings) => recordings,
+        Err(error) => return failed(&error),
+    };
+    let next = recordings
+        .last()
+        .filter(|_| recordings.len() as u64 == u64::from(limit))
+        .map(|last| format!("{}/{}", last.record_id, last.format));
+    Json(NodeRecordings { recordings, next }).into_response()
+}
+
+pub(super) async fn probe(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let _node = node!(service, headers);
+    let mut frames = body.into_data_stream();
+    let mut bytes = 0u64;
+    loop {
+        match tokio::time::timeout(SILENT, frames.next()).await {
+            Ok(None) => return Json(Probed { bytes }).into_response(),
+            Ok(Some(Ok(frame))) => bytes = bytes.saturating_add(frame.len() as u64),
+            Ok(Some(Err(_))) | Err(_) => {
+                return refusal(StatusCode::REQUEST_TIMEOUT, "the body ended early");
+            }
+        }
+        if bytes > LONGEST_PROBE as u64 {
+            let why = format!("a probe has {LONGEST_PROBE} bytes at most");
+            return refusal(StatusCode::PAYLOAD_TOO_LARGE, &why);
+        }
+    }
+}
