@@ -1,5 +1,5 @@
 //! What the tests and the demo need around the product: sample recordings of every generation of
-//! BigBlueButton, a stand-in for Pod, and the programs as real processes.
+//! BigBlueButton, a stand-in for Pod, real database servers, and the programs as real processes.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
     reason = "test support: a surprise is to stop the test where it happens"
 )]
 
+pub mod databases;
 pub mod harness;
 pub mod pod;
 pub mod samples;
