@@ -303,6 +303,7 @@ async fn lecture(shared: &Shared, id: &RecordId) -> Result<Lecture, Failure> {
         media_digest,
         media_bytes,
         owner: None,
+        additional_owners: Vec::new(),
         origin: Origin {
             node: recording.node,
             format: media.source_format,

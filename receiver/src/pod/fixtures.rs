@@ -28,6 +28,7 @@ pub(super) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
         media_digest: Digest::of(content),
         media_bytes: content.len() as u64,
         owner: None,
+        additional_owners: Vec::new(),
         origin: Origin {
             node: Some("bbb1.univ.example".into()),
             format: "presentation".parse().unwrap(),

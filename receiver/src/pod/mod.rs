@@ -43,6 +43,8 @@ pub(crate) struct Lecture {
     pub(crate) media_bytes: u64,
     /// Pod username of who it belongs to; `None` leaves it to the destination's default.
     pub(crate) owner: Option<String>,
+    /// Pod usernames of who owns it too; none of them is the owner.
+    pub(crate) additional_owners: Vec<String>,
     /// Where it came from, for the description.
     pub(crate) origin: Origin,
     /// Two-letter code of the spoken language, when it is known.

@@ -149,6 +149,16 @@ impl Attributes {
                 notes.push(format!("the meta key pod-{wish} was not followed: {why}"));
             }
         }
+        for username in &lecture.additional_owners {
+            match site::user(api, username).await {
+                Ok(owner) if self.additional_owners.contains(&owner) => {}
+                Ok(owner) => self.additional_owners.push(owner),
+                Err(error @ PodError::Owner { .. }) => {
+                    notes.push(format!("{username} is not an additional owner: {error}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok((self, notes))
     }
 
