@@ -11,7 +11,7 @@
 
 HOOK = ENV['BBB2POD_HOOK'] || '/usr/bin/bbb2pod-hook'
 CONFIG = ENV['BBB2POD_HOOK_CONFIG'] || '/etc/bbb2pod/hook.yml'
-LOG = ENV['BBB2POD_HOOK_LOG'] || '/var/log/bigbluebutton/bbb2pod-hook.log'
+LOG = ENV['BBB2POD_HOOK_LOG'] || '/var/log/bbb2pod-hook/bbb2pod-hook.log'
 
 # Seconds after which BBB goes on, whatever the hook is waiting for; it usually takes hundredths.
 LIMIT = (ENV['BBB2POD_HOOK_LIMIT'] || '5').to_f

@@ -119,6 +119,9 @@ Exit codes: 0 done; 1 some could not be taken (the rest was); 2 settings or opti
 
 Exit codes: 0 done; 1 some could not be taken; 2 settings.")]
     Sweep,
+    /// Write man pages and shell completions into a folder
+    #[command(hide = true)]
+    Manual(manual::Args),
 }
 
 /// Which old recordings to take.
@@ -177,4 +180,15 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or("must be KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_shows_an_example() {
+        assert!(manual::without_example(Cli::command()).is_empty());
+    }
 }

@@ -22,7 +22,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use jiff::Timestamp;
 use tracing::error;
 
@@ -59,6 +59,9 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             // A service that was asked to stop has done so.
             Ok(if *watch { 0 } else { tally.exit_code() })
         }
+        Command::Manual(args) => manual::write(Cli::command(), &args.dir)
+            .map(|()| 0)
+            .map_err(|e| Error::disk("cannot write the manual into", &args.dir, &e)),
         Command::Sweep => {
             let swept = sweep::sweep(&settings?)?;
             tracing::info!(

@@ -128,7 +128,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         &output,
         &options,
         &|progress| teller.progress(progress),
-        &stop,
+        &*stop,
     );
     teller.clear();
     let report = match result {

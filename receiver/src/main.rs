@@ -13,6 +13,7 @@ mod media;
 mod pipeline;
 mod pod;
 mod retry;
+mod systemd;
 mod token;
 mod upload;
 mod web;

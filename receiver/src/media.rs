@@ -1,7 +1,6 @@
 //! The video of a recording: what it is made from, and the making of it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use recording::digest::Digest;
 use recording::{PlaybackFormat, RecordId};
@@ -96,7 +95,7 @@ pub(crate) fn make(
     archive: &Archive,
     config: &config::Config,
     progress: &(dyn Fn(render::convert::Progress) + Sync),
-    stop: &AtomicBool,
+    halt: render::convert::Halt<'_>,
 ) -> Result<Made, MediaError> {
     let started = std::time::Instant::now();
     let output = path(&config.media_dir, id);
@@ -108,9 +107,9 @@ pub(crate) fn make(
     let options = config.convert.options(&config.work_dir.join(id.as_str()));
     let source = archive.folder(id, format);
     let report = if format.is_presentation() {
-        render::convert::convert(&source, &output, &options, progress, stop)?
+        render::convert::convert(&source, &output, &options, progress, halt)?
     } else {
-        render::remux::remux(&source, &output, &options, progress, stop)?
+        render::remux::remux(&source, &output, &options, progress, halt.now)?
     };
     let (sha256, bytes) = std::fs::File::open(&output)
         .and_then(|mut file| Digest::of_reader(&mut file))

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -18,7 +17,7 @@ use crate::time::Millis;
 use crate::timeline::{Span, Timeline};
 use crate::warning::Warning;
 
-pub use crate::encode::{SCREEN, Stage};
+pub use crate::encode::{Halt, SCREEN, Stage};
 
 /// Longer recordings than this are taken for a mistake in their metadata.
 const LONGEST: Millis = Millis(72 * 3600 * 1000);
@@ -116,18 +115,18 @@ fn as_seconds<S: serde::Serializer>(duration: &Duration, to: S) -> Result<S::Ok,
 /// Turns the recording in the folder `source` into the file `output`.
 ///
 /// `output` appears by a renaming when it is whole. `progress` is called several times a second,
-/// from one thread at a time. Once `stop` is set, everything ends within a moment with
-/// [`Error::Stopped`]; the same call goes on later from the last finished segment.
+/// from one thread at a time. Once `halt` is set, it ends with [`Error::Stopped`], within a moment
+/// or at the next safe point; the same call goes on later from the last finished segment.
 ///
 /// # Errors
 /// [`Error::is_transient`] tells whether the same call may succeed later. What is wrong with parts
 /// of a recording is no error but a warning in the report.
-pub fn convert(
+pub fn convert<'a>(
     source: &Path,
     output: &Path,
     options: &Options,
     progress: &(dyn Fn(Progress) + Sync),
-    stop: &AtomicBool,
+    halt: impl Into<Halt<'a>>,
 ) -> Result<Report, Error> {
     let began = Instant::now();
     let processes = Processes::new(options.patience);
@@ -148,7 +147,7 @@ pub fn convert(
         });
     };
     let unfinished = Unfinished(dir.join(format!(".unfinished-{}-{name}", std::process::id())));
-    encode::run(&film, &work, &unfinished.0, &tell, stop)?;
+    encode::run(&film, &work, &unfinished.0, &tell, halt.into())?;
     let bytes = std::fs::metadata(&unfinished.0)
         .map_err(|e| Error::io("reading", &unfinished.0, e))?
         .len();

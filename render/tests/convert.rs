@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use render::convert::{Options, Report, convert};
+use render::convert::{Halt, Options, Report, convert};
 use render::error::Error;
 use render::geometry::Size;
 use render::layout::Layout;
@@ -532,12 +532,35 @@ fn stopped_conversion_goes_on_where_it_was() {
     assert!(!recording.output().exists());
     assert_eq!(recording.left_over(), [".out.mp4.work"]);
     let work = recording.dir.path().join(".out.mp4.work");
-    let kept = fs::read_dir(&work)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("segment-") && name.ends_with(".mp4"))
-        .count();
-    assert!(kept >= 2, "{kept} segments kept");
+    let kept = || {
+        fs::read_dir(&work)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .filter(|name| name.starts_with("segment-") && name.ends_with(".mp4"))
+            .count()
+    };
+    let at_once = kept();
+    assert!(at_once >= 2, "{at_once} segments kept");
+
+    // Asked to stop soon, it finishes the segment that is under way.
+    let (now, soon) = (AtomicBool::new(false), AtomicBool::new(false));
+    let seconds_kept = u64::try_from(at_once).unwrap() * 20;
+    let stopped = convert(
+        &recording.path(),
+        &recording.output(),
+        &options,
+        &|progress| {
+            if progress.done > Millis(seconds_kept * 1000) {
+                soon.store(true, Ordering::Relaxed);
+            }
+        },
+        Halt {
+            now: &now,
+            soon: Some(&soon),
+        },
+    );
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert!((at_once + 1..6).contains(&kept()), "{} segments", kept());
 
     let first = std::sync::Mutex::new(None);
     convert(

@@ -14,7 +14,7 @@ use crate::pod::{self, Finding, Severity};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each line begins with OK, WARN or FAIL; the exit code is 1 when anything failed."
+    after_help = "Example:\n  sudo -u bbb2pod bbb2pod-receiver check --config /etc/bbb2pod/receiver.yml\n\nEach line begins with OK, WARN or FAIL; the exit code is 1 when anything failed."
 )]
 pub(super) struct Args {
     /// As one JSON list

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::recording::settings::SettingsError;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
@@ -50,6 +51,11 @@ enum Command {
     /// Try the settings: folders, ledger, ffmpeg, fonts, destination
     Check(check::Args),
     /// Convert one published recording into an MP4
+    #[command(after_help = "Examples:
+  A lecture as people saw it:
+    bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
+  Its second ten minutes, in 1080p, with the slides alone:
+    bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --start 10:00 --end 20:00 --height 1080 --layout presentation-only -o part.mp4")]
     Convert(Box<crate::convert::Args>),
     /// Look at recordings, and try failed ones again
     #[command(subcommand)]
@@ -57,6 +63,9 @@ enum Command {
     /// The BBB nodes that may send
     #[command(subcommand)]
     Node(node::Command),
+    /// Write man pages and shell completions into a folder
+    #[command(hide = true)]
+    Manual(manual::Args),
 }
 
 /// Where the settings are.
@@ -100,6 +109,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => within_runtime(check::run(args)),
         Command::Recording(command) => within_runtime(recording::run(command)),
         Command::Node(command) => within_runtime(node::run(command)),
+        Command::Manual(args) => write_manual(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("bbb2pod-receiver: {}", told(&error));
@@ -111,6 +121,12 @@ pub(crate) fn run() -> ExitCode {
         });
         ExitCode::from(if is_the_users { 2 } else { 1 })
     })
+}
+
+fn write_manual(args: &manual::Args) -> anyhow::Result<ExitCode> {
+    manual::write(Cli::command(), &args.dir)
+        .with_context(|| format!("cannot write the manual into {}", args.dir.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// An error and its causes on one line; many already say their cause themselves.
@@ -161,5 +177,15 @@ fn log(format: LogFormat) {
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_shows_an_example() {
+        assert!(manual::without_example(Cli::command()).is_empty());
     }
 }

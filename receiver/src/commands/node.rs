@@ -44,6 +44,7 @@ pub(super) enum Command {
         config: ConfigArg,
     },
     /// List the nodes: when they were last seen, and what waits on them
+    #[command(after_help = "Example:\n  bbb2pod-receiver node list")]
     List {
         /// One JSON object a line
         #[arg(long)]
@@ -52,6 +53,10 @@ pub(super) enum Command {
         config: ConfigArg,
     },
     /// Tell how a node is, as far as it has told
+    #[command(after_help = "Examples:
+  bbb2pod-receiver node status bbb1.univ.example
+  Nodes on which something waits:
+    bbb2pod-receiver node status --json | jq -r 'select(.report.backlog > 0) | .name'")]
     Status {
         /// The node's name; all of them unless given
         name: Option<String>,
@@ -62,6 +67,7 @@ pub(super) enum Command {
         config: ConfigArg,
     },
     /// Take a node's token away; what it sent stays
+    #[command(after_help = "Example:\n  bbb2pod-receiver node remove bbb1.univ.example")]
     Remove {
         /// The node's name
         name: String,

@@ -15,6 +15,11 @@ use crate::media;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List recordings, the latest changed first
+    #[command(after_help = "Examples:
+  What waits for a human:
+    bbb2pod-receiver recording list --state failed
+  Record ids alone:
+    bbb2pod-receiver recording list --json | jq -r .record_id")]
     List {
         /// Only those in this state
         #[arg(long, value_enum)]
@@ -29,6 +34,8 @@ pub(super) enum Command {
         config: ConfigArg,
     },
     /// Tell the whole story of a recording
+    #[command(after_help = "Example:
+  bbb2pod-receiver recording show 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920")]
     Show {
         /// The record id
         record_id: String,
@@ -39,6 +46,11 @@ pub(super) enum Command {
         config: ConfigArg,
     },
     /// Try a recording again now
+    #[command(after_help = "Examples:
+  Where it stands:
+    bbb2pod-receiver recording retry 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
+  Make its video anew:
+    bbb2pod-receiver recording retry 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --from media")]
     Retry {
         /// The record id
         record_id: String,

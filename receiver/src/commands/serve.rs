@@ -18,7 +18,7 @@ use crate::import::Archive;
 use crate::ledger::Ledger;
 use crate::pipeline::{self, Shared};
 use crate::upload::Uploads;
-use crate::{pod, web};
+use crate::{pod, systemd, web};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml")]
@@ -66,6 +66,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         wake,
     ));
     pipeline::recover(&shared).await?;
+    let watchdog = systemd::watchdog(ledger.clone(), shared.clone(), stopping.clone());
+    let watchdog = tokio::spawn(watchdog);
     let mut pipeline = tokio::spawn(pipeline::run(shared, stopping.clone()));
     let mut http = {
         let mut stopping = stopping.clone();
@@ -79,6 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         )
     };
     tracing::info!(%address, "listening");
+    systemd::ready(&format!("listening on {address}"));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -88,6 +91,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         ended = &mut pipeline => Some(ended),
     };
     stop.send_replace(true);
+    systemd::stopping("what is running comes to a safe point");
     let result = match ended_early {
         Some(ended) => ended?,
         None => {
@@ -102,6 +106,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     {
         http.abort();
     }
+    watchdog.abort();
     ledger.close().await;
     result.map(|()| ExitCode::SUCCESS)
 }

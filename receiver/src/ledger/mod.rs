@@ -3,6 +3,7 @@
 //! Whoever acts writes here before it acknowledges anything. Commits reach the disk
 //! (`synchronous = FULL`), readers never wait for writers (WAL). Each submodule is one noun.
 
+mod backup;
 mod enrolments;
 mod media;
 mod node_states;
@@ -42,6 +43,14 @@ pub(crate) enum LedgerError {
     /// The directory of the file is missing or not writable.
     #[error("cannot open the ledger {}: {source}; check `database` in the settings, the folder's rights, and whether the service has ever run", path.display())]
     Open {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// No copy could be made before the tables are changed.
+    #[error("the ledger {} has to be changed for this version, and cannot be copied before: {source}; make room beside it", path.display())]
+    Backup {
         /// The ledger's file.
         path: PathBuf,
         /// What the database said.
@@ -109,6 +118,15 @@ impl Ledger {
                 path: path.into(),
                 source,
             })?;
+        let copy = backup::before_migrations(&pool, path, &MIGRATIONS)
+            .await
+            .map_err(|source| LedgerError::Backup {
+                path: path.into(),
+                source,
+            })?;
+        if let Some(copy) = copy {
+            tracing::info!(copy = %copy.display(), "copied the ledger before changing its tables");
+        }
         MIGRATIONS
             .run(&pool)
             .await

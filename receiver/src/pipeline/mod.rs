@@ -10,7 +10,7 @@ mod stages;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,6 +22,7 @@ use recording::{RecordId, durable};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::import::{self, Archive};
@@ -43,6 +44,8 @@ const STILL: Duration = Duration::from_secs(30);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How often expired uploads are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long a conversion may take to reach its next safe point when the service is stopped.
+const GRACE: Duration = Duration::from_secs(60);
 /// Registrations and decisions at the same time. Destinations serialise what Pod needs serialised.
 const QUICK_WORKERS: usize = 4;
 
@@ -61,7 +64,11 @@ pub(crate) struct Shared {
     /// Notified when something has become due.
     pub(crate) wake: Arc<Notify>,
     /// Set when conversions are to stop at their next safe point.
-    pub(crate) stop: AtomicBool,
+    stop_soon: AtomicBool,
+    /// Set when they have had time enough for that.
+    stop_now: AtomicBool,
+    /// Counts how often the pipeline has looked for work.
+    rounds: AtomicU64,
     running: Mutex<HashSet<String>>,
 }
 
@@ -102,7 +109,6 @@ impl Shared {
         destination: Box<dyn Destination>,
         wake: Arc<Notify>,
     ) -> Shared {
-        let (stop, running) = (AtomicBool::new(false), Mutex::default());
         Shared {
             config,
             ledger,
@@ -110,9 +116,29 @@ impl Shared {
             uploads,
             destination,
             wake,
-            stop,
-            running,
+            stop_soon: AtomicBool::new(false),
+            stop_now: AtomicBool::new(false),
+            rounds: AtomicU64::new(0),
+            running: Mutex::default(),
         }
+    }
+
+    /// How often the pipeline has looked for work; a number that stands still for minutes means
+    /// that it hangs.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// How conversions are asked to stop.
+    fn halt(&self) -> render::convert::Halt<'_> {
+        render::convert::Halt {
+            now: &self.stop_now,
+            soon: Some(&self.stop_soon),
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop_soon.load(Ordering::Relaxed)
     }
 
     /// Claims something for a job; `false` when a job has it already.
@@ -382,7 +408,7 @@ pub(crate) async fn run(
         convert: storage(&pool, "convert"),
         quick: storage(&pool, "quick"),
     };
-    let mut workers = tokio::task::JoinSet::new();
+    let mut workers = JoinSet::new();
     // A macro, because each worker has a type of its own that cannot be written down.
     macro_rules! spawn {
         ($name:literal, $queue:expr, $concurrency:expr, $job:expr) => {
@@ -416,6 +442,7 @@ pub(crate) async fn run(
     let mut housekeeping = Housekeeping::new();
     let mut ended_early = None;
     while !*shutdown.borrow() {
+        shared.rounds.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = queues.fill(&shared).await {
             let error = format!("{error:#}");
             tracing::error!(
@@ -440,17 +467,28 @@ pub(crate) async fn run(
             }
         }
     }
-    shared.stop.store(true, Ordering::Relaxed);
-    while let Some(ended) = workers.join_next().await {
-        if let Ok(Err(error)) = ended {
-            tracing::warn!(%error, "a worker ended badly");
-        }
+    shared.stop_soon.store(true, Ordering::Relaxed);
+    if tokio::time::timeout(GRACE, all_ended(&mut workers))
+        .await
+        .is_err()
+    {
+        tracing::info!("what a conversion has not finished by now is made again after the start");
+        shared.stop_now.store(true, Ordering::Relaxed);
+        all_ended(&mut workers).await;
     }
     pool.close().await;
     match ended_early {
         // Without its workers the service does nothing; a restart brings them back.
         Some(_) if !*shutdown.borrow() => anyhow::bail!("a worker has died: {ended_early:?}"),
         _ => Ok(()),
+    }
+}
+
+async fn all_ended<E: std::fmt::Display + 'static>(workers: &mut JoinSet<Result<(), E>>) {
+    while let Some(ended) = workers.join_next().await {
+        if let Ok(Err(error)) = ended {
+            tracing::warn!(%error, "a worker ended badly");
+        }
     }
 }
 

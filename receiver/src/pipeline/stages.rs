@@ -166,7 +166,7 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
                 &shared.archive,
                 &shared.config,
                 &note,
-                &shared.stop,
+                shared.halt(),
             )
         })
     };
@@ -184,7 +184,7 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
     };
     let made = match made {
         Ok(Ok(made)) => made,
-        Ok(Err(_)) if shared.stop.load(Ordering::Relaxed) => return Err(Failure::Stopped),
+        Ok(Err(_)) if shared.is_stopping() => return Err(Failure::Stopped),
         Ok(Err(error)) if error.is_transient() => return Err(Failure::Later(error.to_string())),
         Ok(Err(error)) => return Err(Failure::ForGood(error.to_string())),
         Err(panic) => return Err(Failure::ForGood(format!("the converter died: {panic}"))),

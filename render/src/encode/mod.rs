@@ -177,8 +177,9 @@ pub(crate) fn run(
     work: &Work,
     output: &Path,
     progress: &(dyn Fn(Stage, u64) + Sync),
-    stop: &AtomicBool,
+    halt: Halt<'_>,
 ) -> Result<(), Error> {
+    let stop = halt.now;
     let segments = work.segments(|| {
         plan::segments(
             &film.stretches,
@@ -203,6 +204,9 @@ pub(crate) fn run(
         running.fetch_sub(1, Ordering::Release);
     };
     let encode_next = || {
+        if halt.is_wanted_soon() {
+            return Ok(false);
+        }
         let number = next.fetch_add(1, Ordering::Relaxed);
         let Some(&segment) = segments.get(number) else {
             return Ok(false);
@@ -230,6 +234,9 @@ pub(crate) fn run(
         });
     });
     failed.into_result().map_err(|error| asked(error, stop))?;
+    if next.into_inner() < segments.len() {
+        return Err(Error::Stopped);
+    }
 
     let running = AtomicUsize::new(1);
     let joined = std::thread::scope(|scope| {
@@ -244,6 +251,27 @@ pub(crate) fn run(
         joining.join().unwrap_or(Err(Error::Stopped))
     });
     joined.map_err(|error| asked(error, stop))
+}
+
+/// How a conversion is asked to end before it is done; what it has finished is kept either way.
+#[derive(Clone, Copy, Debug)]
+pub struct Halt<'a> {
+    /// Set to end within a moment: parts under way are lost.
+    pub now: &'a AtomicBool,
+    /// Set to end at the next safe point: parts under way are finished, no other is begun.
+    pub soon: Option<&'a AtomicBool>,
+}
+
+impl Halt<'_> {
+    fn is_wanted_soon(&self) -> bool {
+        self.soon.is_some_and(|soon| soon.load(Ordering::Relaxed))
+    }
+}
+
+impl<'a> From<&'a AtomicBool> for Halt<'a> {
+    fn from(now: &'a AtomicBool) -> Halt<'a> {
+        Halt { now, soon: None }
+    }
 }
 
 /// What fails because we were asked to stop is no failure.
