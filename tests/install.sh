@@ -22,6 +22,10 @@ need_command python3 python3
 command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server-core"
 need_command mariadb mariadb-client-core
 [ -n "$(find /usr/lib/postgresql -name initdb -print -quit 2>/dev/null)" ] || missing="$missing postgresql"
+need_command node nodejs
+need_command npm npm
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
+need_command faketime faketime
 need_file 'LiberationSans-Regular.ttf' fonts-liberation
 need_file 'DejaVuSans.ttf' fonts-dejavu-core
 need_file 'NotoColorEmoji.ttf' fonts-noto-color-emoji

@@ -21,6 +21,9 @@ pub(crate) struct Config {
     /// Where nodes reach the service, as the commands for them are to say.
     #[serde(default)]
     pub(crate) public_url: Option<String>,
+    /// Connections at the same time; further ones wait.
+    #[serde(default = "default_connections")]
+    pub(crate) max_connections: usize,
     /// The ledger's file.
     #[serde(default = "default_database", deserialize_with = "sqlite_path")]
     pub(crate) database: PathBuf,
@@ -60,6 +63,9 @@ pub(crate) struct Upload {
     /// When an upload that does not go on is forgotten.
     #[serde(deserialize_with = "duration")]
     pub(crate) expire_after: Duration,
+    /// When a request on which nothing comes is ended.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) stall_timeout: Duration,
 }
 
 impl Default for Upload {
@@ -68,6 +74,7 @@ impl Default for Upload {
             max_size: ByteSize::gib(64),
             keep_free: ByteSize::gib(10),
             expire_after: Duration::from_secs(7 * 24 * 3600),
+            stall_timeout: Duration::from_secs(120),
         }
     }
 }
@@ -82,6 +89,9 @@ pub(crate) struct Import {
     pub(crate) max_member_size: ByteSize,
     /// Packages imported at the same time.
     pub(crate) workers: usize,
+    /// A file dropped into the spool that has not changed for so long is complete.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) settle: Duration,
 }
 
 impl Default for Import {
@@ -90,6 +100,7 @@ impl Default for Import {
             max_members: 100_000,
             max_member_size: ByteSize::gib(64),
             workers: 2,
+            settle: Duration::from_secs(30),
         }
     }
 }
@@ -178,10 +189,23 @@ impl Config {
             let why = format!("\"{url}\" does not begin with https:// or http://");
             return Err(SettingsError::key(path, "public_url", why));
         }
+        if !(16..=65_536).contains(&config.max_connections) {
+            let why = format!("{} is not between 16 and 65536", config.max_connections);
+            return Err(SettingsError::key(path, "max_connections", why));
+        }
         let longest = Duration::from_secs(10 * 366 * 24 * 3600);
-        if !(Duration::from_secs(1)..=longest).contains(&config.upload.expire_after) {
-            let why = "is not between 1s and ten years";
-            return Err(SettingsError::key(path, "upload.expire_after", why));
+        for (key, given) in [
+            ("upload.expire_after", config.upload.expire_after),
+            ("upload.stall_timeout", config.upload.stall_timeout),
+            ("import.settle", config.import.settle),
+        ] {
+            if !(Duration::from_secs(1)..=longest).contains(&given) {
+                return Err(SettingsError::key(
+                    path,
+                    key,
+                    "is not between 1s and ten years",
+                ));
+            }
         }
         if !(144..=4320).contains(&config.convert.height)
             || !config.convert.height.is_multiple_of(2)
@@ -202,6 +226,10 @@ impl Config {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8085))
+}
+
+fn default_connections() -> usize {
+    512
 }
 
 fn default_database() -> PathBuf {
@@ -302,6 +330,8 @@ mod tests {
                 "convert.height: 721 is not an even number",
             ),
             ("listen: here", "listen: "),
+            ("max_connections: 2", "max_connections: 2 is not between"),
+            ("import: {settle: 0s}", "import.settle: is not between"),
             (
                 "public_url: pod.example",
                 "public_url: \"pod.example\" does",

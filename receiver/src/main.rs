@@ -1,25 +1,7 @@
-//! `bbb2pod-receiver`: takes recordings of BigBlueButton nodes in, converts them and registers
-//! them in Esup-Pod.
-//!
-//! The modules follow the flow: [`upload`] and the spool, [`import`], [`media`], [`pod`]; the
-//! [`ledger`] remembers, the [`pipeline`] drives, [`web`] answers, [`commands`] is the command line.
-
-mod commands;
-mod config;
-mod convert;
-mod import;
-mod ledger;
-mod media;
-mod pipeline;
-mod pod;
-mod retry;
-mod systemd;
-mod token;
-mod upload;
-mod web;
+//! `bbb2pod-receiver`; see the library of the same package.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    commands::run()
+    receiver::run()
 }

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 /// The wait after the first failure.
 const FIRST: Duration = Duration::from_secs(15);
 /// The longest wait.
-const LONGEST: Duration = Duration::from_secs(3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The wait after so many failures, `jitter` being between 0 and 1: twice as long each time, up
 /// to an hour, and shortened by up to a fifth so that many failures do not come back together.

@@ -8,7 +8,9 @@
     reason = "test support: a surprise is to stop the test where it happens"
 )]
 
+pub mod chaos;
 pub mod databases;
 pub mod harness;
 pub mod pod;
 pub mod samples;
+pub mod tus;

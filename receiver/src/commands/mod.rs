@@ -2,8 +2,10 @@
 
 mod check;
 mod node;
+mod reconcile;
 mod recording;
 mod serve;
+mod status;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -50,6 +52,10 @@ enum Command {
     Serve(serve::Args),
     /// Try the settings: folders, ledger, ffmpeg, fonts, destination
     Check(check::Args),
+    /// Tell how the receiver is: what waits, what failed, whether there is room
+    Status(status::Args),
+    /// Compare node, spool, archive, media and Pod with the ledger
+    Reconcile(reconcile::Args),
     /// Convert one published recording into an MP4
     #[command(after_help = "Examples:
   A lecture as people saw it:
@@ -100,12 +106,15 @@ impl ConfigArg {
 }
 
 /// Runs the command line, and turns what went wrong into one line and an exit code.
-pub(crate) fn run() -> ExitCode {
+#[must_use]
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
     log(cli.log_format);
     let done = match cli.command {
         Command::Convert(args) => crate::convert::run(*args),
         Command::Serve(args) => within_runtime(serve::run(args)),
+        Command::Status(args) => within_runtime(status::run(args)),
+        Command::Reconcile(args) => within_runtime(reconcile::run(args)),
         Command::Check(args) => within_runtime(check::run(args)),
         Command::Recording(command) => within_runtime(recording::run(command)),
         Command::Node(command) => within_runtime(node::run(command)),

@@ -186,7 +186,7 @@ fn backlog(node: &Node) -> String {
     }
 }
 
-fn as_line(node: &Node) -> String {
+pub(super) fn as_line(node: &Node) -> String {
     format!(
         "{}\tadded {:.0}\t{}\t{}",
         node.name,

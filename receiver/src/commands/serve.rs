@@ -57,6 +57,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr()?;
     let routes = web::routes(ledger.clone(), uploads.clone(), metrics);
 
+    let max_connections = config.max_connections;
     let shared = Arc::new(Shared::new(
         config,
         ledger.clone(),
@@ -69,17 +70,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let watchdog = systemd::watchdog(ledger.clone(), shared.clone(), stopping.clone());
     let watchdog = tokio::spawn(watchdog);
     let mut pipeline = tokio::spawn(pipeline::run(shared, stopping.clone()));
-    let mut http = {
-        let mut stopping = stopping.clone();
-        let until = async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        tokio::spawn(
-            axum::serve(listener, routes)
-                .with_graceful_shutdown(until)
-                .into_future(),
-        )
-    };
+    let mut http = tokio::spawn(web::serve(
+        listener,
+        routes,
+        max_connections,
+        stopping.clone(),
+    ));
     tracing::info!(%address, "listening");
     systemd::ready(&format!("listening on {address}"));
 

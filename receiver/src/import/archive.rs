@@ -104,6 +104,10 @@ impl Archive {
         };
         if let Some(held) = held.filter(|_| place.is_dir()) {
             if held.digest == manifest.digest {
+                // Published again as it was: what came before that is older now.
+                if held.published_at < manifest.published_at {
+                    durable::write(&self.manifest_path(id, format), &manifest.to_json()?)?;
+                }
                 return Ok(true);
             }
             if held.published_at > manifest.published_at {

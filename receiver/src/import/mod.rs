@@ -6,6 +6,9 @@
 //! finds what is done already.
 
 mod archive;
+mod plain;
+#[cfg(test)]
+mod properties;
 mod unpack;
 
 use std::fs;
@@ -16,10 +19,14 @@ use jiff::Timestamp;
 use recording::{Manifest, durable};
 
 pub(crate) use archive::Archive;
+use plain::Plain;
 pub(crate) use unpack::Limits;
-use unpack::{UnpackError, unpack};
+pub(crate) use unpack::{Content, UnpackError, unpack};
 
 use crate::ledger::{Imported, Ledger, LedgerError, Package};
+
+/// The folder in the spool for packages that could not be imported.
+pub(crate) const REJECTED: &str = "rejected";
 
 /// How an import ended, when nothing failed.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,12 +66,6 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ImportError {
 /// One at a time takes content in: the archive and the ledger change together.
 static TAKING_IN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// What came out of looking into a package.
-enum Unpacked {
-    Whole(Box<Manifest>),
-    Refused(String),
-}
-
 /// Imports one package from the spool.
 ///
 /// # Errors
@@ -82,44 +83,23 @@ pub(crate) async fn import(
         let (archive, room, tar) = (archive.clone(), room.clone(), tar.clone());
         tokio::task::spawn_blocking(move || unpack_into(&tar, &room, &archive, limits)).await??
     };
-    let unpacked = match unpacked {
-        Unpacked::Whole(manifest) => match contradiction(&manifest, package, ledger).await? {
-            None => Unpacked::Whole(manifest),
-            Some(reason) => Unpacked::Refused(reason),
-        },
-        refused => refused,
+    let intake = Intake {
+        package,
+        room: &room,
+        archive,
+        ledger,
     };
-    let outcome = match unpacked {
-        Unpacked::Whole(manifest) => {
-            let _alone = TAKING_IN.lock().await;
-            let placed = {
-                let (archive, room, manifest) = (archive.clone(), room.clone(), manifest.clone());
-                tokio::task::spawn_blocking(move || archive.take_in(&room, &manifest)).await?
-            };
-            let placed = placed.map_err(failed("put the recording into", archive.root()))?;
-            let found = describe(&manifest);
-            if placed {
-                ledger.archived(package, &found).await?;
-                metrics::counter!("bbb2pod_packages_archived_total").increment(1);
-                tracing::info!(
-                    record_id = %found.record_id, format = %found.format, bytes = found.bytes,
-                    stage = "import", "archived"
-                );
-            } else {
-                ledger.overtaken(package, &found).await?;
-                tracing::warn!(
-                    record_id = %found.record_id, format = %found.format, stage = "import",
-                    "older than what the archive holds; kept in overtaken/"
-                );
-            }
+    let taken = match unpacked {
+        Err(reason) => Err(reason),
+        Ok(Content::Ours(manifest)) => intake.take_in(package, &manifest).await?,
+        Ok(Content::Others(others)) => intake.take_in_all(others).await?,
+    };
+    let outcome = match taken {
+        Ok(outcome) => {
             remove(&tar)?;
-            if placed {
-                Outcome::Archived
-            } else {
-                Outcome::Overtaken
-            }
+            outcome
         }
-        Unpacked::Refused(reason) => {
+        Err(reason) => {
             ledger.reject_package(package, &reason).await?;
             metrics::counter!("bbb2pod_packages_rejected_total").increment(1);
             tracing::error!(
@@ -139,16 +119,120 @@ pub(crate) async fn import(
     Ok(outcome)
 }
 
+/// A package that has been unpacked, on its way into the archive.
+struct Intake<'a> {
+    package: &'a Package,
+    room: &'a Path,
+    archive: &'a Archive,
+    ledger: &'a Ledger,
+}
+
+impl Intake<'_> {
+    /// Takes one format in and notes it for a package; gives why not, when something speaks
+    /// against it.
+    async fn take_in(
+        &self,
+        package: &Package,
+        manifest: &Manifest,
+    ) -> Result<Result<Outcome, String>, ImportError> {
+        if let Some(reason) = contradiction(manifest, package, self.ledger).await? {
+            return Ok(Err(reason));
+        }
+        let package = &self.from_node(package, manifest).await?;
+        let _alone = TAKING_IN.lock().await;
+        let placed = {
+            let (archive, room) = (self.archive.clone(), self.room.to_owned());
+            let manifest = manifest.clone();
+            tokio::task::spawn_blocking(move || archive.take_in(&room, &manifest)).await?
+        };
+        let placed = placed.map_err(failed("put the recording into", self.archive.root()))?;
+        let found = describe(manifest);
+        if placed {
+            self.ledger.archived(package, &found).await?;
+            metrics::counter!("bbb2pod_packages_archived_total").increment(1);
+            tracing::info!(
+                record_id = %found.record_id, format = %found.format, bytes = found.bytes,
+                stage = "import", "archived"
+            );
+            return Ok(Ok(Outcome::Archived));
+        }
+        self.ledger.overtaken(package, &found).await?;
+        tracing::warn!(
+            record_id = %found.record_id, format = %found.format, stage = "import",
+            "older than what the archive holds; kept in overtaken/"
+        );
+        Ok(Ok(Outcome::Overtaken))
+    }
+
+    /// A package that was dropped into the spool comes from the node that its manifest names, if
+    /// there is one by that name: it was packed by that node's hook.
+    async fn from_node(
+        &self,
+        package: &Package,
+        manifest: &Manifest,
+    ) -> Result<Package, ImportError> {
+        let mut package = package.clone();
+        if package.node.is_none() && !manifest.node.is_empty() {
+            let nodes = self.ledger.nodes().await?;
+            let known = nodes.into_iter().find(|node| node.name == manifest.node);
+            package.node = known.map(|node| node.name);
+        }
+        Ok(package)
+    }
+
+    /// Takes in every good format of a package of others. The package itself is settled last: until
+    /// then all of it is done again after a crash, and finds what is done already.
+    async fn take_in_all(&self, others: Plain) -> Result<Result<Outcome, String>, ImportError> {
+        let mut bad: Vec<String> = Vec::new();
+        for one in others.bad {
+            let Some((record_id, format)) = one.of else {
+                bad.push(one.why);
+                continue;
+            };
+            self.ledger
+                .note_rejected(self.package, &record_id, &format, &one.why)
+                .await?;
+            bad.push(format!("{format} of {record_id}: {}", one.why));
+        }
+        let last = others.good.len().saturating_sub(1);
+        let mut outcome = Outcome::Archived;
+        let mut good = Vec::new();
+        for (index, manifest) in others.good.iter().enumerate() {
+            let name = format!("{} of {}", manifest.format, manifest.record_id);
+            let is_last = index == last && bad.is_empty();
+            let package = match is_last {
+                true => self.package.clone(),
+                false => self.package.part(&manifest.record_id, &manifest.format),
+            };
+            match self.take_in(&package, manifest).await? {
+                Ok(done) => {
+                    outcome = done;
+                    good.push(name);
+                }
+                Err(reason) => bad.push(format!("{name}: {reason}")),
+            }
+        }
+        if bad.is_empty() {
+            return Ok(Ok(outcome));
+        }
+        let mut reason = bad.join("; ");
+        if !good.is_empty() {
+            reason += &format!("; imported: {}", good.join(", "));
+        }
+        Ok(Err(reason))
+    }
+}
+
 fn unpack_into(
     tar: &Path,
     room: &Path,
     archive: &Archive,
     limits: Limits,
-) -> Result<Unpacked, ImportError> {
+) -> Result<Result<Content, String>, ImportError> {
     archive.make_room(room).map_err(failed("make", room))?;
     match unpack(tar, room, limits) {
-        Ok(manifest) => Ok(Unpacked::Whole(Box::new(manifest))),
-        Err(UnpackError::Refused(reason)) => Ok(Unpacked::Refused(reason)),
+        Ok(content) => Ok(Ok(content)),
+        Err(UnpackError::Refused(reason)) => Ok(Err(reason)),
         Err(UnpackError::Failed { what, source }) => {
             // What was unpacked would only fill the disk until the next try.
             if let Err(error) = archive.clear_room(room) {
@@ -224,24 +308,37 @@ fn started_by_id(id: &recording::RecordId) -> Option<Timestamp> {
 ///
 /// One per recording and format is kept, the latest: a sender that repeats itself cannot fill the disk.
 pub(crate) fn put_aside(spool: &Path, file: &str, reason: &str) -> Result<(), ImportError> {
-    let rejected = spool.join("rejected");
+    let rejected = spool.join(REJECTED);
     fs::create_dir_all(&rejected).map_err(failed("make", &rejected))?;
     // A name that tells no recording would be shared by all such packages.
-    let name = match file.split_once('~') {
+    let own = file.rsplit_once('/').map_or(file, |(_, own)| own);
+    let name = match own.split_once('~') {
         Some((name, _)) if name != "upload" => name,
-        _ => file.trim_end_matches(".tar"),
+        _ => own.trim_end_matches(".tar"),
     };
     let target = rejected.join(format!("{name}.tar"));
     let text = format!("{reason}\n");
-    durable::write(
-        &rejected.join(format!("{name}.tar.reason")),
-        text.as_bytes(),
-    )
-    .map_err(failed("write in", &rejected))?;
+    let note = rejected.join(format!("{name}.tar.reason"));
+    durable::write(&note, text.as_bytes()).map_err(failed("write in", &rejected))?;
+    not_before(&note, &spool.join(file)).map_err(failed("write in", &rejected))?;
     match durable::rename(&spool.join(file), &target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(failed("move to", &target)),
     }
+}
+
+/// Makes a reason no older than its package, whose time may come from a clock that is ahead: a
+/// package that is younger than its reason counts as changed.
+fn not_before(reason: &Path, tar: &Path) -> io::Result<()> {
+    let changed = match fs::metadata(tar) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?.modified()?,
+    };
+    let file = fs::File::options().write(true).open(reason)?;
+    if file.metadata()?.modified()? < changed {
+        file.set_modified(changed)?;
+    }
+    Ok(())
 }
 
 /// Removes a package whose content is safe.

@@ -12,6 +12,8 @@ use recording::Manifest;
 use recording::digest::Hasher;
 use recording::manifest::{self, FileEntry, MEMBER_NAME};
 
+use super::plain::{self, Plain};
+
 /// What a package may hold at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -42,22 +44,45 @@ const MAX_EXTENSION: u64 = 64 * 1024;
 /// Most characters of a name that an error shows.
 const SHOWN: usize = 120;
 
-fn refused<T>(why: impl Into<String>) -> Result<T, UnpackError> {
+pub(super) fn refused<T>(why: impl Into<String>) -> Result<T, UnpackError> {
     Err(UnpackError::Refused(why.into()))
+}
+
+/// What a package turned out to be.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// One format with its manifest, every file of which was checked.
+    Ours(Box<Manifest>),
+    /// Published recordings without a manifest.
+    Others(Plain),
 }
 
 /// Unpacks and checks everything; when this succeeds, all files have reached the disk.
 ///
 /// # Errors
 /// The package is refused, or the system failed; the folder may then hold some files.
-pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Manifest, UnpackError> {
+pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Content, UnpackError> {
+    let failed = |source| UnpackError::Failed {
+        what: format!("cannot open {}", tar.display()),
+        source,
+    };
+    let mut file = File::open(tar).map_err(failed)?;
+    let look = look_through(&file)?;
+    file.rewind().map_err(failed)?;
+    match look.first {
+        None => refused("the package is empty"),
+        Some(first) if first == MEMBER_NAME.as_bytes() => {
+            unpack_ours(file, into, limits).map(|manifest| Content::Ours(Box::new(manifest)))
+        }
+        Some(_) => plain::unpack(tar, into, limits, look.end).map(Content::Others),
+    }
+}
+
+fn unpack_ours(file: File, into: &Path, limits: Limits) -> Result<Manifest, UnpackError> {
     let failed = |what: &str, path: &Path, source| UnpackError::Failed {
         what: format!("cannot {what} {}", path.display()),
         source,
     };
-    let file = File::open(tar).map_err(|e| failed("open", tar, e))?;
-    check_names(&file)?;
-    (&file).rewind().map_err(|e| failed("read", tar, e))?;
     let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 20, file));
     let mut entries = archive.entries().map_err(|e| reading(&e))?;
     let manifest = match entries.next() {
@@ -101,7 +126,16 @@ pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Manifest
             fs::create_dir_all(folder).map_err(|e| failed("make", folder, e))?;
             folders.insert(folder.to_owned());
         }
-        write(&mut entry, listed, &target)?;
+        let file = File::create_new(&target).map_err(|e| failed("write", &target, e))?;
+        let failing = |source| failed("write", &target, source);
+        let (size, modified) = (listed.size, listed.modified);
+        let found = write(&mut entry, &file, &listed.path, size, modified, failing)?;
+        if found != listed.sha256 {
+            return refused(format!(
+                "file \"{}\" has digest {found}, the manifest says {}",
+                listed.path, listed.sha256
+            ));
+        }
     }
     if let Some(missing) = wanted.keys().next() {
         return refused(format!(
@@ -113,13 +147,30 @@ pub(crate) fn unpack(tar: &Path, into: &Path, limits: Limits) -> Result<Manifest
     Ok(manifest)
 }
 
-/// Refuses names and attributes that are larger than any real one: the library reads those of the
-/// GNU and PAX extensions into memory as a whole.
-fn check_names(tar: &File) -> Result<(), UnpackError> {
+/// What a first look at a tar tells.
+struct Look {
+    /// The first member's name.
+    first: Option<Vec<u8>>,
+    /// Where the last member ends.
+    end: Option<u64>,
+}
+
+/// Looks through the headers, and refuses names and attributes that are larger than any real one:
+/// the library reads those of the GNU and PAX extensions into memory as a whole.
+fn look_through(tar: &File) -> Result<Look, UnpackError> {
     let mut archive = tar::Archive::new(tar);
     let entries = archive.entries_with_seek().map_err(|e| reading(&e))?;
+    let mut look = Look {
+        first: None,
+        end: None,
+    };
     for entry in entries.raw(true) {
-        let entry = entry.map_err(|e| reading(&e))?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            // What is wrong here is found again when the members are read, by those it concerns.
+            Err(_) if look.first.is_some() => break,
+            Err(e) => return Err(reading(&e)),
+        };
         let kind = entry.header().entry_type();
         let is_extension = kind.is_gnu_longname()
             || kind.is_gnu_longlink()
@@ -131,8 +182,12 @@ fn check_names(tar: &File) -> Result<(), UnpackError> {
                 entry.size()
             ));
         }
+        look.first
+            .get_or_insert_with(|| entry.path_bytes().into_owned());
+        let padded = entry.size().div_ceil(512).saturating_mul(512);
+        look.end = entry.raw_file_position().checked_add(padded);
     }
-    Ok(())
+    Ok(look)
 }
 
 fn read_manifest(entry: &mut tar::Entry<'_, impl Read>) -> Result<Manifest, UnpackError> {
@@ -172,7 +227,7 @@ fn check_limits(manifest: &Manifest, limits: Limits) -> Result<(), UnpackError> 
 }
 
 /// A member's name as text; it is compared with the manifest's paths, which have been checked.
-fn member_path(entry: &tar::Entry<'_, impl Read>) -> Result<String, UnpackError> {
+pub(super) fn member_path(entry: &tar::Entry<'_, impl Read>) -> Result<String, UnpackError> {
     let bytes = entry.path_bytes();
     match std::str::from_utf8(&bytes) {
         Ok(path) if !path.chars().any(char::is_control) => Ok(path.to_owned()),
@@ -185,7 +240,7 @@ fn member_path(entry: &tar::Entry<'_, impl Read>) -> Result<String, UnpackError>
     }
 }
 
-fn kind(entry: &tar::Entry<'_, impl Read>) -> &'static str {
+pub(super) fn kind(entry: &tar::Entry<'_, impl Read>) -> &'static str {
     let kind = entry.header().entry_type();
     if kind.is_symlink() {
         "symbolic link"
@@ -200,45 +255,51 @@ fn kind(entry: &tar::Entry<'_, impl Read>) -> &'static str {
     }
 }
 
-fn write(entry: &mut impl Read, listed: &FileEntry, target: &Path) -> Result<(), UnpackError> {
-    let failed = |source| UnpackError::Failed {
-        what: format!("cannot write {}", target.display()),
-        source,
-    };
-    let mut file = File::create_new(target).map_err(failed)?;
+/// Writes one member's bytes and its time, down to the disk; gives their digest.
+pub(super) fn write(
+    entry: &mut impl Read,
+    mut file: &File,
+    path: &str,
+    size: u64,
+    modified: jiff::Timestamp,
+    failed: impl Fn(io::Error) -> UnpackError,
+) -> Result<recording::Digest, UnpackError> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; 256 * 1024];
-    let mut left = listed.size;
+    let mut left = size;
     while left > 0 {
         let n = match entry.read(&mut buffer) {
-            Ok(0) => return refused(format!("the package ends within \"{}\"", listed.path)),
+            Ok(0) => return refused(format!("the package ends within \"{path}\"")),
             Ok(n) => n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(reading(&e)),
         };
         hasher.update(&buffer[..n]);
-        file.write_all(&buffer[..n]).map_err(failed)?;
+        file.write_all(&buffer[..n]).map_err(&failed)?;
         left = left.saturating_sub(n as u64);
     }
-    let found = hasher.finish();
-    if found != listed.sha256 {
-        return refused(format!(
-            "file \"{}\" has digest {found}, the manifest says {}",
-            listed.path, listed.sha256
-        ));
-    }
-    file.set_modified(listed.modified.into()).map_err(failed)?;
-    file.sync_all().map_err(failed)
+    file.set_modified(modified.into()).map_err(&failed)?;
+    file.sync_all().map_err(&failed)?;
+    Ok(hasher.finish())
 }
 
 /// Tells a tar that is wrong from a disk that fails: only the system's own errors have a number.
-fn reading(error: &io::Error) -> UnpackError {
+pub(super) fn reading(error: &io::Error) -> UnpackError {
     match error.raw_os_error() {
         Some(code) => UnpackError::Failed {
             what: "cannot read the package".to_owned(),
             source: io::Error::from_raw_os_error(code),
         },
-        None => UnpackError::Refused(format!("the tar is damaged or ends early: {error}")),
+        None => {
+            // What the library says may hold any bytes of the tar.
+            let said = error.to_string();
+            let said: String = said
+                .chars()
+                .filter(|c| !c.is_control() && *c != char::REPLACEMENT_CHARACTER)
+                .take(SHOWN)
+                .collect();
+            UnpackError::Refused(format!("the tar is damaged or ends early: {said}"))
+        }
     }
 }
 
@@ -319,6 +380,10 @@ mod tests {
         fs::write(dir.path().join("p.tar"), tar).unwrap();
         fs::create_dir(dir.path().join("into")).unwrap();
         let result = unpack(&dir.path().join("p.tar"), &dir.path().join("into"), LIMITS);
+        let result = result.map(|content| match content {
+            Content::Ours(manifest) => *manifest,
+            Content::Others(others) => panic!("no manifest: {others:?}"),
+        });
         (dir, result)
     }
 
@@ -378,10 +443,6 @@ mod tests {
                 "named pipe",
             ),
             (with(|t| t.file("video/r-1/a\n", b"one")), "not plain text"),
-            (
-                Tar(tar::Builder::new(Vec::new())).file("video/r-1/a", b"one"),
-                "not the manifest",
-            ),
             (Tar(tar::Builder::new(Vec::new())), "is empty"),
             (
                 Tar(tar::Builder::new(Vec::new())).file(MEMBER_NAME, b"{}"),

@@ -11,6 +11,7 @@ mod nodes;
 mod packages;
 mod recordings;
 mod registrations;
+mod stage;
 mod story;
 
 use std::path::{Path, PathBuf};
@@ -24,8 +25,9 @@ pub(crate) use media::NewMedia;
 pub(crate) use node_states::Told;
 pub(crate) use nodes::Node;
 pub(crate) use packages::{NewPackage, Package};
-pub(crate) use recordings::{Imported, Recording, Stage};
+pub(crate) use recordings::Imported;
 pub(crate) use registrations::Registered;
+pub(crate) use stage::{Recording, Stage};
 pub(crate) use story::Level;
 
 /// The embedded migrations, run once each, in order.
@@ -160,6 +162,13 @@ impl Ledger {
 
 fn now() -> i64 {
     Timestamp::now().as_millisecond()
+}
+
+/// A next try later than this was not set by the present clock, which has been put back since: it
+/// is due.
+fn beyond_any_wait() -> i64 {
+    let longest = i64::try_from(crate::retry::LONGEST.as_millis()).unwrap_or(i64::MAX / 4);
+    now().saturating_add(2 * longest)
 }
 
 /// A stored time; what is out of range reads as 1970.

@@ -6,7 +6,7 @@ use recording::{Digest, PlaybackFormat, RecordId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Ledger, LedgerError, Level, now, parsed, signed, story, time};
+use super::{Ledger, LedgerError, Level, beyond_any_wait, now, parsed, signed, story, time};
 
 /// A package as it comes in, described by what the sender announced.
 #[derive(Clone, Debug)]
@@ -42,6 +42,32 @@ pub(crate) struct Package {
     pub(crate) digest: Option<Digest>,
     /// How often import has failed.
     pub(crate) attempts: u32,
+}
+
+/// A package whose content is not in the archive.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenPackage {
+    /// The upload's id, or one given when it was dropped.
+    pub(crate) id: String,
+    /// Its name in the spool.
+    pub(crate) file: String,
+    /// The recording, if it is known.
+    pub(crate) record_id: Option<RecordId>,
+    /// The playback format, if it is known.
+    pub(crate) format: Option<PlaybackFormat>,
+    /// Why it was rejected; `None` while it waits.
+    pub(crate) rejected: Option<String>,
+}
+
+impl Package {
+    /// One format out of a package of several.
+    pub(crate) fn part(&self, record_id: &RecordId, format: &PlaybackFormat) -> Package {
+        Package {
+            id: format!("{}/{record_id}/{format}", self.id),
+            record_id: Some(record_id.clone()),
+            ..self.clone()
+        }
+    }
 }
 
 impl Ledger {
@@ -109,9 +135,10 @@ impl Ledger {
     pub(crate) async fn packages_due(&self) -> Result<Vec<Package>, LedgerError> {
         let rows = sqlx::query(
             "SELECT id, file, node, record_id, digest, attempts FROM packages
-             WHERE status = 'spooled' AND next_try <= ? ORDER BY since LIMIT 100",
+             WHERE status = 'spooled' AND (next_try <= ? OR next_try > ?) ORDER BY since LIMIT 100",
         )
         .bind(now())
+        .bind(beyond_any_wait())
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(package).collect()
@@ -181,6 +208,82 @@ impl Ledger {
             .await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Notes that one format in a package of several cannot be imported, and why.
+    pub(crate) async fn note_rejected(
+        &self,
+        package: &Package,
+        id: &RecordId,
+        format: &PlaybackFormat,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO packages (id, file, node, record_id, format, bytes, status, reason, since)
+             VALUES (?, ?, ?, ?, ?, 0, 'rejected', ?, ?)
+             ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, since = excluded.since",
+        )
+        .bind(package.part(id, format).id)
+        .bind(&package.file)
+        .bind(&package.node)
+        .bind(id.as_str())
+        .bind(format.as_str())
+        .bind(reason)
+        .bind(now())
+        .execute(&mut *tx)
+        .await?;
+        let text = format!("{format} in {} rejected: {reason}", package.file);
+        story::tell(&mut *tx, id.as_str(), "import", Level::Error, &text).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether a package of this recording and format waits for import.
+    pub(crate) async fn is_waiting(
+        &self,
+        id: &RecordId,
+        format: &PlaybackFormat,
+    ) -> Result<bool, LedgerError> {
+        let row = sqlx::query(
+            "SELECT 1 FROM packages WHERE record_id = ? AND format = ? AND status = 'spooled'",
+        )
+        .bind(id.as_str())
+        .bind(format.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    /// Packages that wait, and those that were rejected without anything of their recording and
+    /// format having been archived since.
+    pub(crate) async fn open_packages(
+        &self,
+        node: Option<&str>,
+    ) -> Result<Vec<OpenPackage>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT id, file, record_id, format, status, reason FROM packages p
+             WHERE (?1 IS NULL OR node = ?1) AND (status = 'spooled' OR status = 'rejected' AND NOT EXISTS (
+                 SELECT 1 FROM packages q WHERE q.record_id = p.record_id AND q.status IN ('archived', 'superseded')
+                 AND (p.format IS NULL OR q.format = p.format) AND q.rowid > p.rowid))
+             ORDER BY since",
+        )
+        .bind(node)
+        .fetch_all(&self.pool)
+        .await?;
+        let open = |row: &SqliteRow| -> Result<OpenPackage, LedgerError> {
+            let status: String = row.try_get("status")?;
+            let record_id: Option<String> = row.try_get("record_id")?;
+            let format: Option<String> = row.try_get("format")?;
+            let reason: Option<String> = row.try_get("reason")?;
+            Ok(OpenPackage {
+                id: row.try_get("id")?,
+                file: row.try_get("file")?,
+                record_id: record_id.as_deref().map(parsed).transpose()?,
+                format: format.as_deref().map(parsed).transpose()?,
+                rejected: (status == "rejected").then(|| reason.unwrap_or_default()),
+            })
+        };
+        rows.iter().map(open).collect()
     }
 
     /// What a node may know of a recording's packages: those it sent, newest first.

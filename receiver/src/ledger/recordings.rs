@@ -1,82 +1,20 @@
 //! Recordings: which stage each is to go through next, and how its last attempt ended.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use recording::{Digest, PlaybackFormat, RecordId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Ledger, LedgerError, Level, Package, now, parsed, signed, story, time, unsigned};
+use super::stage::{Recording, Stage};
+use super::{
+    Ledger, LedgerError, Level, Package, beyond_any_wait, now, parsed, signed, story, time,
+    unsigned,
+};
 
 /// Most warnings of one import that go into the story.
 const MOST_WARNINGS: usize = 20;
-
-/// What a recording has to go through next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Stage {
-    /// Decide what its video is made from.
-    Media,
-    /// Make the video.
-    Convert,
-    /// Hand the video to Pod.
-    Register,
-    /// Nothing more.
-    Done,
-}
-
-impl Stage {
-    /// The word used in the ledger, in output and in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Stage::Media => "media",
-            Stage::Convert => "convert",
-            Stage::Register => "register",
-            Stage::Done => "done",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Stage, LedgerError> {
-        let all = [Stage::Media, Stage::Convert, Stage::Register, Stage::Done];
-        all.into_iter()
-            .find(|s| s.as_str() == text)
-            .ok_or_else(|| LedgerError::Unreadable(format!("stage \"{text}\"")))
-    }
-}
-
-/// A recording as the ledger knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Recording {
-    /// Its id.
-    pub(crate) record_id: RecordId,
-    /// The node it came from.
-    pub(crate) node: Option<String>,
-    /// Its title.
-    pub(crate) title: Option<String>,
-    /// When the meeting began.
-    pub(crate) started_at: Option<Timestamp>,
-    /// What comes next.
-    pub(crate) stage: Stage,
-    /// Whether it waits for a human.
-    pub(crate) failed: bool,
-    /// Why the last attempt failed.
-    pub(crate) error: Option<String>,
-    /// Failed attempts at this stage.
-    pub(crate) attempts: u32,
-    /// When the next attempt is due.
-    pub(crate) next_try: Timestamp,
-    /// How far a running conversion is: recorded milliseconds done, and in all.
-    pub(crate) progress: Option<(u64, u64)>,
-}
-
-impl Recording {
-    /// One word for people and nodes: the stage that comes next, `done`, or `failed`.
-    pub(crate) fn state(&self) -> &'static str {
-        match (self.failed, self.stage) {
-            (true, _) => "failed",
-            (_, Stage::Done) => "done",
-            (_, stage) => stage.as_str(),
-        }
-    }
-}
 
 /// What an import found in a package.
 #[derive(Clone, Debug)]
@@ -146,7 +84,9 @@ impl Ledger {
         sqlx::query(
             "INSERT INTO formats (record_id, format, digest, bytes, published_at, archived_at) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (record_id, format) DO UPDATE SET digest = excluded.digest, bytes = excluded.bytes,
-                 published_at = excluded.published_at, archived_at = excluded.archived_at",
+                 published_at = CASE WHEN digest = excluded.digest THEN max(published_at, excluded.published_at)
+                                     ELSE excluded.published_at END,
+                 archived_at = excluded.archived_at",
         )
         .bind(id)
         .bind(format)
@@ -234,18 +174,29 @@ impl Ledger {
             .collect()
     }
 
+    /// Every recording id and format that the archive holds.
+    pub(crate) async fn all_formats(&self) -> Result<BTreeSet<(String, String)>, LedgerError> {
+        let rows = sqlx::query("SELECT record_id, format FROM formats")
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("record_id")?, row.try_get("format")?)))
+            .collect()
+    }
+
     /// Recordings that are due for their next stage, longest waiting first.
     pub(crate) async fn recordings_due(&self) -> Result<Vec<(RecordId, Stage)>, LedgerError> {
         // Conversions may wait in thousands; what is quick must not wait behind them.
         let rows = sqlx::query(
             "SELECT record_id, stage FROM (
                  SELECT * FROM recordings WHERE stage IN ('media', 'register') AND failed = 0
-                 AND next_try <= ?1 ORDER BY next_try, created_at LIMIT 500)
+                 AND (next_try <= ?1 OR next_try > ?2) ORDER BY next_try, created_at LIMIT 500)
              UNION ALL SELECT record_id, stage FROM (
                  SELECT * FROM recordings WHERE stage = 'convert' AND failed = 0
-                 AND next_try <= ?1 ORDER BY next_try, created_at LIMIT 500)",
+                 AND (next_try <= ?1 OR next_try > ?2) ORDER BY next_try, created_at LIMIT 500)",
         )
         .bind(now())
+        .bind(beyond_any_wait())
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
@@ -424,15 +375,23 @@ async fn settle(
     found: &Imported,
     status: &str,
 ) -> Result<(), LedgerError> {
+    // A format out of a package of several has no row of its own before.
     sqlx::query(
-        "UPDATE packages SET status = ?, reason = NULL, since = ?, record_id = ?, format = ?, digest = ? WHERE id = ?",
+        "INSERT INTO packages (id, file, node, record_id, format, digest, bytes, status, since)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = NULL, since = excluded.since,
+             record_id = excluded.record_id, format = excluded.format, digest = excluded.digest,
+             node = coalesce(packages.node, excluded.node)",
     )
-    .bind(status)
-    .bind(now())
+    .bind(&package.id)
+    .bind(&package.file)
+    .bind(&package.node)
     .bind(found.record_id.as_str())
     .bind(found.format.as_str())
     .bind(found.digest.to_string())
-    .bind(&package.id)
+    .bind(signed(found.bytes))
+    .bind(status)
+    .bind(now())
     .execute(tx)
     .await?;
     Ok(())
@@ -609,6 +568,13 @@ mod tests {
         assert!(ledger.recordings_due().await.unwrap().is_empty());
         assert!(ledger.retry(&id, None).await.unwrap());
         assert_eq!(ledger.recordings_due().await.unwrap().len(), 1);
+        let years = later.checked_add(jiff::SignedDuration::from_hours(50_000));
+        ledger
+            .postpone(&id, Stage::Media, years.unwrap(), "disk full")
+            .await
+            .unwrap();
+        let due = ledger.recordings_due().await.unwrap().len();
+        assert_eq!(due, 1, "the clock was put back meanwhile");
         ledger.fail(&id, Stage::Media, "hopeless").await.unwrap();
         assert!(ledger.recordings_due().await.unwrap().is_empty());
         let story: Vec<_> = ledger

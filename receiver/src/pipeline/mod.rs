@@ -8,38 +8,35 @@
 
 mod stages;
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use apalis::prelude::*;
 use apalis_sqlite::{SqlitePool, SqliteStorage};
-use recording::{RecordId, durable};
+use recording::RecordId;
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::import::{self, Archive};
-use crate::ledger::{Ledger, NewPackage, Stage};
+use crate::import::Archive;
+use crate::ledger::{Ledger, Stage};
 use crate::pod::Destination;
+use crate::spool::Watched;
 use crate::upload::Uploads;
-use crate::upload::headers::names_of;
-use crate::upload::{is_id, random_id};
 
 /// How often the ledger is asked what is due, when nothing arrives.
 const TICK: Duration = Duration::from_secs(1);
 /// How often workers look for jobs.
 const POLL: Duration = Duration::from_millis(200);
-/// How often the spool is looked through for dropped packages.
+/// How often the spool is looked through for dropped packages, at least.
 const SCAN_EVERY: Duration = Duration::from_secs(10);
-/// A dropped package that has not changed for so long is complete.
-const STILL: Duration = Duration::from_secs(30);
 /// How often finished jobs are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How often expired uploads are removed.
@@ -155,94 +152,6 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
     }
-
-    /// Brings the spool and the ledger together: leftovers of finished imports go, and packages that
-    /// somebody dropped are taken once they no longer grow.
-    ///
-    /// Every package that is taken carries an id in its name, `…~<id>.tar`, given by its upload or
-    /// here, so that another file dropped under the same name is never mistaken for it.
-    async fn scan_spool(&self, seen: &mut HashMap<String, (Look, Instant)>) -> anyhow::Result<()> {
-        let spool = self.config.spool_dir.clone();
-        let looked = tokio::task::spawn_blocking(move || packages_in(&spool)).await??;
-        seen.retain(|file, _| looked.iter().any(|(found, _)| found == file));
-        for (file, look) in looked {
-            let id = file
-                .strip_suffix(".tar")
-                .and_then(|stem| stem.rsplit_once('~'));
-            let id = id.map(|(_, id)| id).filter(|id| is_id(id));
-            let spool = &self.config.spool_dir;
-            match id {
-                Some(id) if !self.ledger.knows_spool_file(&file).await? => {
-                    match self.ledger.settled_package(id).await? {
-                        Some(Some(reason)) => import::put_aside(spool, &file, &reason)?,
-                        Some(None) => import::remove(&spool.join(&file))?,
-                        None => self.note_dropped(&file, id, look.bytes).await?,
-                    }
-                }
-                Some(_) => {}
-                None if stands_still(seen, &file, &look) => {
-                    seen.remove(&file);
-                    let stem = file.trim_end_matches(".tar");
-                    let taken = format!("{stem}~{}.tar", random_id()?);
-                    durable::rename(&spool.join(&file), &spool.join(taken))?;
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn note_dropped(&self, file: &str, id: &str, bytes: u64) -> anyhow::Result<()> {
-        let name = file.replace(&format!("~{id}"), "");
-        let (record_id, format) = names_of(&name);
-        let package = NewPackage {
-            id: id.to_owned(),
-            file: file.to_owned(),
-            node: None,
-            record_id,
-            format,
-            digest: None,
-            bytes,
-        };
-        tracing::info!(file, bytes, "a package was dropped into the spool");
-        Ok(self.ledger.add_package(&package).await?)
-    }
-}
-
-/// Whether a dropped file has looked the same for long enough; notes what it looks like.
-fn stands_still(seen: &mut HashMap<String, (Look, Instant)>, file: &str, look: &Look) -> bool {
-    match seen.get(file) {
-        Some((before, since)) if before == look => since.elapsed() >= STILL,
-        _ => {
-            seen.insert(file.to_owned(), (look.clone(), Instant::now()));
-            false
-        }
-    }
-}
-
-/// What a file in the spool looked like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Look {
-    bytes: u64,
-    modified: Option<SystemTime>,
-}
-
-/// The packages in the spool; temporary names, which begin with a dot, are left alone.
-fn packages_in(spool: &Path) -> anyhow::Result<Vec<(String, Look)>> {
-    let entries = std::fs::read_dir(spool)
-        .with_context(|| format!("cannot read the spool {}", spool.display()))?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let (Ok(file), Ok(metadata)) = (entry.file_name().into_string(), entry.metadata()) else {
-            continue;
-        };
-        if metadata.is_file() && file.ends_with(".tar") && !file.starts_with('.') {
-            let (bytes, modified) = (metadata.len(), metadata.modified().ok());
-            found.push((file, Look { bytes, modified }));
-        }
-    }
-    Ok(found)
 }
 
 /// Makes a worker look for jobs at a steady pace.
@@ -391,7 +300,8 @@ pub(crate) async fn recover(shared: &Shared) -> anyhow::Result<()> {
     for left in tokio::task::spawn_blocking(move || archive.sweep()).await?? {
         tracing::info!(path = %left.display(), "removed what an import left unfinished");
     }
-    shared.scan_spool(&mut HashMap::new()).await
+    let mut watched = Watched::new(&shared.config.spool_dir, shared.config.import.settle);
+    watched.look(&shared.ledger).await
 }
 
 /// Runs until `shutdown` changes, then lets running jobs come to a safe point.
@@ -439,7 +349,7 @@ pub(crate) async fn run(
     );
     spawn!("quick", queues.quick, QUICK_WORKERS, run_quick);
 
-    let mut housekeeping = Housekeeping::new();
+    let mut housekeeping = Housekeeping::new(&shared);
     let mut ended_early = None;
     while !*shutdown.borrow() {
         shared.rounds.fetch_add(1, Ordering::Relaxed);
@@ -497,23 +407,26 @@ struct Housekeeping {
     scanned: Instant,
     tidied: Instant,
     swept: Instant,
-    seen: HashMap<String, (Look, Instant)>,
+    scan_every: Duration,
+    watched: Watched,
 }
 
 impl Housekeeping {
-    fn new() -> Housekeeping {
+    fn new(shared: &Shared) -> Housekeeping {
         let now = Instant::now();
+        let settle = shared.config.import.settle;
         Housekeeping {
             scanned: now,
             tidied: now,
             swept: now,
-            seen: HashMap::new(),
+            scan_every: SCAN_EVERY.min(settle),
+            watched: Watched::new(&shared.config.spool_dir, settle),
         }
     }
 
     async fn run(&mut self, shared: &Shared, pool: &SqlitePool) -> anyhow::Result<()> {
-        if is_due(&mut self.scanned, SCAN_EVERY) {
-            shared.scan_spool(&mut self.seen).await?;
+        if is_due(&mut self.scanned, self.scan_every) {
+            self.watched.look(&shared.ledger).await?;
         }
         if is_due(&mut self.tidied, TIDY_EVERY) {
             sqlx::query("DELETE FROM Jobs WHERE status IN ('Done', 'Failed', 'Killed')")

@@ -106,6 +106,17 @@ pub(crate) trait Journal: Send + Sync {
     fn save<'a>(&'a self, progress: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>>;
 }
 
+/// Whether something registered is still in Pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is.
+    There,
+    /// It is not: somebody deleted it.
+    Gone,
+    /// There is no way to tell: a claimed file has left its directory.
+    Unknown,
+}
+
 /// How a finding of [`Destination::check`] weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -182,6 +193,19 @@ pub(crate) trait Destination: Send + Sync {
         lecture: &'a Lecture,
         journal: &'a dyn Journal,
     ) -> BoxFuture<'a, Result<Registration, PodError>>;
+
+    /// Whether what was registered for a recording is still in Pod, as far as Pod tells. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Pod could not be asked.
+    fn standing<'a>(
+        &'a self,
+        _record_id: &'a RecordId,
+        _journal: &'a dyn Journal,
+    ) -> BoxFuture<'a, Result<Standing, PodError>> {
+        Box::pin(async { Ok(Standing::Unknown) })
+    }
 
     /// Tries everything that can be tried without leaving anything behind.
     fn check(&self) -> BoxFuture<'_, Vec<Finding>>;

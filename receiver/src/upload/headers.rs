@@ -1,54 +1,53 @@
 //! The headers of tus 1.0.0, as plain functions over values.
 //!
 //! Source: the tus resumable upload protocol 1.0.0, sections "Core", "Creation", "Checksum",
-//! "Expiration".
+//! "Expiration", "Concatenation".
 
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use recording::protocol::{DIGEST_KEY, FILENAME_KEY};
-use recording::{Digest, PlaybackFormat, RecordId};
+use recording::protocol::FILES_PATH;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
 /// The only version of the protocol there is.
 pub(crate) const VERSION: &str = "1.0.0";
 /// What is offered beyond the core.
-pub(super) const EXTENSIONS: &str = "creation,creation-with-upload,checksum,expiration,termination";
+pub(crate) const EXTENSIONS: &str = "creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation";
 /// Digests that a chunk may be sent with.
-pub(super) const ALGORITHMS: &str = "sha1,sha256";
+pub(crate) const ALGORITHMS: &str = "sha1,sha256";
 /// The only content type of a chunk.
-pub(super) const CHUNK_TYPE: &str = "application/offset+octet-stream";
+pub(crate) const CHUNK_TYPE: &str = "application/offset+octet-stream";
 /// tus' own status for a chunk that does not have the digest it was sent with.
-pub(super) const CHECKSUM_MISMATCH: u16 = 460;
+pub(crate) const CHECKSUM_MISMATCH: u16 = 460;
 
-pub(super) static TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-pub(super) static TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
-pub(super) static TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
-pub(super) static TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
-pub(super) static TUS_CHECKSUM_ALGORITHM: HeaderName =
+pub(crate) static TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+pub(crate) static TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
+pub(crate) static TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
+pub(crate) static TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
+pub(crate) static TUS_CHECKSUM_ALGORITHM: HeaderName =
     HeaderName::from_static("tus-checksum-algorithm");
-pub(super) static UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-pub(super) static UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
-pub(super) static UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
-pub(super) static UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
-pub(super) static UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
-pub(super) static UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
-pub(super) static UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-pub(super) static METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+pub(crate) static UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+pub(crate) static UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+pub(crate) static UPLOAD_DEFER_LENGTH: HeaderName = HeaderName::from_static("upload-defer-length");
+pub(crate) static UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
+pub(crate) static UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+pub(crate) static UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+pub(crate) static UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+pub(crate) static METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 
-/// Longest `Upload-Metadata` taken, in bytes.
-const MAX_METADATA: usize = 8 * 1024;
+/// Longest `Upload-Concat` taken, in bytes.
+const MAX_CONCAT: usize = 32 * 1024;
 
 /// A request that the protocol refuses: the status and a sentence for whoever reads the answer.
-pub(super) type Refused = (StatusCode, String);
+pub(crate) type Refused = (StatusCode, String);
 
-fn bad(why: impl Into<String>) -> Refused {
+pub(crate) fn bad(why: impl Into<String>) -> Refused {
     (StatusCode::BAD_REQUEST, why.into())
 }
 
 /// A header's text; two headers of one name, or bytes that are not text, are refused.
-pub(super) fn text<'a>(
+pub(crate) fn text<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
 ) -> Result<Option<&'a str>, Refused> {
@@ -66,7 +65,7 @@ pub(super) fn text<'a>(
 }
 
 /// A number of bytes: decimal digits only.
-pub(super) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refused> {
+pub(crate) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>, Refused> {
     let Some(text) = text(headers, name)? else {
         return Ok(None);
     };
@@ -77,30 +76,85 @@ pub(super) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u6
         .ok_or_else(|| bad(format!("{name} is not a number of bytes")))
 }
 
-/// The length of an upload to be created.
-pub(super) fn creation_length(headers: &HeaderMap, max: u64) -> Result<u64, Refused> {
-    for (name, extension) in [
-        (&UPLOAD_DEFER_LENGTH, "creation-defer-length"),
-        (&UPLOAD_CONCAT, "concatenation"),
-    ] {
-        if headers.contains_key(name) {
-            return Err(bad(format!(
-                "{name}: the extension {extension} is not offered"
-            )));
-        }
+/// The length of an upload to be created; `None` when it is to be told later.
+pub(crate) fn creation_length(headers: &HeaderMap, max: u64) -> Result<Option<u64>, Refused> {
+    let deferred = match text(headers, &UPLOAD_DEFER_LENGTH)? {
+        None => false,
+        Some("1") => true,
+        Some(_) => return Err(bad("Upload-Defer-Length can only be 1")),
+    };
+    match (length(headers, max)?, deferred) {
+        (Some(length), false) => Ok(Some(length)),
+        (None, true) => Ok(None),
+        (None, false) => Err(bad("Upload-Length is missing")),
+        (Some(_), true) => Err(bad(
+            "Upload-Length and Upload-Defer-Length exclude each other",
+        )),
     }
-    let length = number(headers, &UPLOAD_LENGTH)?.ok_or_else(|| bad("Upload-Length is missing"))?;
-    if length > max {
-        let why = format!(
-            "Upload-Length {length} is more than the {max} bytes taken here (upload.max_size)"
-        );
-        return Err((StatusCode::PAYLOAD_TOO_LARGE, why));
+}
+
+/// `Upload-Length`, if it is given.
+pub(crate) fn length(headers: &HeaderMap, max: u64) -> Result<Option<u64>, Refused> {
+    match number(headers, &UPLOAD_LENGTH)? {
+        Some(length) if length > max => Err(too_large(length, max)),
+        other => Ok(other),
     }
-    Ok(length)
+}
+
+pub(crate) fn too_large(length: u64, max: u64) -> Refused {
+    let why =
+        format!("Upload-Length {length} is more than the {max} bytes taken here (upload.max_size)");
+    (StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// What `Upload-Concat` makes of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Concat {
+    /// A part of another one.
+    Partial,
+    /// Made of the uploads with these ids.
+    Final(Vec<String>),
+}
+
+/// Reads `Upload-Concat: partial`, or `final;` and the addresses of the parts.
+pub(crate) fn concat(headers: &HeaderMap) -> Result<Option<Concat>, Refused> {
+    let Some(text) = text(headers, &UPLOAD_CONCAT)? else {
+        return Ok(None);
+    };
+    if text == "partial" {
+        return Ok(Some(Concat::Partial));
+    }
+    let addresses = text
+        .strip_prefix("final;")
+        .ok_or_else(|| bad("Upload-Concat is neither \"partial\" nor \"final;\" and addresses"))?;
+    if text.len() > MAX_CONCAT {
+        return Err(bad(format!(
+            "Upload-Concat is longer than {MAX_CONCAT} bytes"
+        )));
+    }
+    let ids: Option<Vec<_>> = addresses.split_ascii_whitespace().map(id_in).collect();
+    match ids {
+        Some(ids) if !ids.is_empty() => Ok(Some(Concat::Final(ids))),
+        Some(_) => Err(bad("Upload-Concat names no upload")),
+        None => Err(bad(
+            "Upload-Concat: an address is not one of an upload here",
+        )),
+    }
+}
+
+/// The id in an upload's address, with or without scheme and host.
+fn id_in(address: &str) -> Option<String> {
+    let path = match address.split_once("://") {
+        Some((_, rest)) => rest.find('/').map(|at| &rest[at..])?,
+        None => address,
+    };
+    // A proxy may serve this below a path of its own.
+    let (_, id) = path.trim_end_matches('/').rsplit_once(FILES_PATH)?;
+    (!id.is_empty() && !id.contains('/')).then(|| id.to_owned())
 }
 
 /// Checks the content type of a chunk.
-pub(super) fn chunk_type(headers: &HeaderMap) -> Result<(), Refused> {
+pub(crate) fn chunk_type(headers: &HeaderMap) -> Result<(), Refused> {
     let given = text(headers, &axum::http::header::CONTENT_TYPE)?.unwrap_or_default();
     if given.eq_ignore_ascii_case(CHUNK_TYPE) {
         Ok(())
@@ -112,91 +166,9 @@ pub(super) fn chunk_type(headers: &HeaderMap) -> Result<(), Refused> {
     }
 }
 
-/// What an upload says about itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Announced {
-    /// The header as it came, to be echoed.
-    pub(super) raw: String,
-    /// The recording, from the file name.
-    pub(super) record_id: Option<RecordId>,
-    /// The playback format, from the file name.
-    pub(super) format: Option<PlaybackFormat>,
-    /// The content digest.
-    pub(super) digest: Option<Digest>,
-}
-
-/// Reads `Upload-Metadata`: comma-separated pairs of a key and a base64 value, or a key alone.
-pub(super) fn metadata(headers: &HeaderMap) -> Result<Announced, Refused> {
-    let Some(raw) = text(headers, &UPLOAD_METADATA)? else {
-        return Ok(Announced::default());
-    };
-    if raw.len() > MAX_METADATA {
-        return Err(bad(format!(
-            "Upload-Metadata is longer than {MAX_METADATA} bytes"
-        )));
-    }
-    let mut announced = Announced {
-        raw: raw.to_owned(),
-        ..Announced::default()
-    };
-    let mut seen = Vec::new();
-    for pair in raw.split(',').filter(|_| !raw.is_empty()) {
-        let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
-        if key.is_empty() || value.contains(' ') {
-            return Err(bad(
-                "Upload-Metadata: each pair is a key, one space, and a value in base64",
-            ));
-        }
-        if seen.contains(&key) {
-            return Err(bad("Upload-Metadata: a key is given twice"));
-        }
-        seen.push(key);
-        let value = STANDARD
-            .decode(value)
-            .map_err(|_| bad("Upload-Metadata: a value is not base64"))?;
-        let value = String::from_utf8_lossy(&value);
-        match key {
-            FILENAME_KEY => (announced.record_id, announced.format) = names_of(&value),
-            DIGEST_KEY => announced.digest = value.parse().ok(),
-            _ => {}
-        }
-    }
-    Ok(announced)
-}
-
-/// Record id and format of a file name `<record id>-<format>.tar`; nothing of any other name.
-///
-/// Both parts may hold hyphens. BBB's own ids are recognised by their shape; of others the part
-/// after the last hyphen is taken for the format.
-pub(crate) fn names_of(file_name: &str) -> (Option<RecordId>, Option<PlaybackFormat>) {
-    let Some(stem) = file_name.strip_suffix(".tar") else {
-        return (None, None);
-    };
-    let hyphens: Vec<_> = stem.match_indices('-').map(|(at, _)| at).collect();
-    let is_bbb = |id: &str| {
-        let mut parts = id.split('-');
-        let hash = parts
-            .next()
-            .is_some_and(|p| p.len() == 40 && p.bytes().all(|b| b.is_ascii_hexdigit()));
-        let times: Vec<_> = parts.collect();
-        let millis = times
-            .iter()
-            .all(|p| p.len() == 13 && p.bytes().all(|b| b.is_ascii_digit()));
-        hash && millis && !times.is_empty()
-    };
-    let longest_bbb = hyphens.iter().rev().find(|at| is_bbb(&stem[..**at]));
-    let Some(at) = longest_bbb.or(hyphens.last()) else {
-        return (None, None);
-    };
-    match (stem[..*at].parse(), stem[at + 1..].parse()) {
-        (Ok(record_id), Ok(format)) => (Some(record_id), Some(format)),
-        _ => (None, None),
-    }
-}
-
 /// The digest that a chunk must have.
 #[derive(Clone)]
-pub(super) enum Checksum {
+pub(crate) enum Checksum {
     /// `sha1`, which every server must know.
     Sha1(Sha1, Vec<u8>),
     /// `sha256`.
@@ -205,7 +177,7 @@ pub(super) enum Checksum {
 
 impl Checksum {
     /// Reads `Upload-Checksum: <algorithm> <base64 digest>`.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Checksum>, Refused> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Checksum>, Refused> {
         let Some(text) = text(headers, &UPLOAD_CHECKSUM)? else {
             return Ok(None);
         };
@@ -233,7 +205,7 @@ impl Checksum {
     }
 
     /// Adds bytes of the chunk.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Checksum::Sha1(hasher, _) => hasher.update(bytes),
             Checksum::Sha256(hasher, _) => hasher.update(bytes),
@@ -241,7 +213,7 @@ impl Checksum {
     }
 
     /// Whether the bytes added have the digest announced.
-    pub(super) fn holds(self) -> bool {
+    pub(crate) fn holds(self) -> bool {
         match self {
             Checksum::Sha1(hasher, wanted) => hasher.finalize()[..] == wanted[..],
             Checksum::Sha256(hasher, wanted) => hasher.finalize()[..] == wanted[..],
@@ -285,47 +257,34 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_in_file_names() {
-        let hash = "183f0bf3a0982a127bdb8161e0c44eb696b3e75c";
-        for (name, id, format) in [
+    fn parts_are_named_by_their_addresses() {
+        let read = |value: &str| concat(&with(&UPLOAD_CONCAT, value));
+        assert_eq!(read("partial").unwrap(), Some(Concat::Partial));
+        let ids = |ids: &[&str]| Some(Concat::Final(ids.iter().map(|id| (*id).into()).collect()));
+        for (text, named) in [
+            ("final;/files/a", ids(&["a"])),
             (
-                format!("{hash}-1554230749920-presentation.tar"),
-                format!("{hash}-1554230749920"),
-                "presentation",
+                "final; https://x.example/pod/files/a /files/b/",
+                ids(&["a", "b"]),
             ),
             (
-                format!("{hash}-1554230749920-1554230749999-video.tar"),
-                format!("{hash}-1554230749920-1554230749999"),
-                "video",
+                "final;http://x.example:8085/files/a  /files/a",
+                ids(&["a", "a"]),
             ),
-            (
-                format!("{hash}-1554230749920-presentation-video.tar"),
-                format!("{hash}-1554230749920"),
-                "presentation-video",
-            ),
-            ("other-id-video.tar".into(), "other-id".into(), "video"),
         ] {
-            let (found_id, found_format) = names_of(&name);
-            assert_eq!(found_id.map(String::from), Some(id));
-            assert_eq!(found_format.map(String::from).as_deref(), Some(format));
+            assert_eq!(read(text).unwrap(), named, "{text}");
         }
-        for name in ["", "x", "x.tar", "../x-video.tar", "a-b.zip", "-.tar"] {
-            assert_eq!(names_of(name), (None, None), "{name}");
-        }
-    }
-
-    #[test]
-    fn metadata_is_checked() {
-        let encoded = STANDARD.encode("a-1-video.tar");
-        let read = |value: &str| metadata(&with(&UPLOAD_METADATA, value));
-        let found = read(&format!("filename {encoded},empty,other {encoded}")).unwrap();
-        assert_eq!(found.record_id.unwrap().as_str(), "a-1");
         for wrong in [
-            "filename !!!",
-            "a YQ==,a YQ==",
-            " ,x YQ==",
-            "a YQ== YQ==",
-            ",",
+            "",
+            "Partial",
+            "final",
+            "final;",
+            "final; ",
+            "final;a",
+            "final;/files/",
+            "final;/files/a/b",
+            "final;https://x.example",
+            "final;/files/a,/files/b ..",
         ] {
             assert_eq!(
                 read(wrong).unwrap_err().0,
@@ -333,7 +292,6 @@ mod tests {
                 "{wrong}"
             );
         }
-        assert_eq!(read("").unwrap(), Announced::default());
     }
 
     #[test]
@@ -364,14 +322,12 @@ mod tests {
         #[test]
         fn never_panics(value in "[ -~]{0,120}") {
             let headers = HeaderMap::from_iter([
-                (UPLOAD_METADATA.clone(), HeaderValue::from_str(&value).unwrap()),
                 (UPLOAD_CHECKSUM.clone(), HeaderValue::from_str(&value).unwrap()),
                 (UPLOAD_LENGTH.clone(), HeaderValue::from_str(&value).unwrap()),
             ]);
-            let _ = metadata(&headers);
             let _ = Checksum::of(&headers);
             let _ = creation_length(&headers, 10);
-            let _ = names_of(&value);
+            let _ = concat(&with(&UPLOAD_CONCAT, &value));
         }
     }
 }

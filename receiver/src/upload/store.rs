@@ -6,7 +6,7 @@
 //! have its checksum, never happened.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
+
+/// The folder in the spool for uploads under way.
+pub(crate) const INCOMING: &str = "incoming";
+
+/// How long parts are kept that have become part of another upload.
+const JOINED_KEPT: Duration = Duration::from_secs(3600);
 
 /// Where uploads lie.
 #[derive(Clone, Debug)]
@@ -35,8 +41,8 @@ pub(super) struct Upload {
     pub(super) id: String,
     /// The node whose token created it.
     pub(super) node: String,
-    /// Bytes in all.
-    pub(super) length: u64,
+    /// Bytes in all; `None` while its sender has not said.
+    pub(super) length: Option<u64>,
     /// `Upload-Metadata` as it came.
     pub(super) metadata: String,
     /// The recording announced.
@@ -47,6 +53,25 @@ pub(super) struct Upload {
     pub(super) digest: Option<Digest>,
     /// Whether all bytes came and the package went to the spool.
     pub(super) complete: bool,
+    /// Whether it is a package of its own.
+    #[serde(default)]
+    pub(super) kind: Kind,
+    /// Whether it has become part of another upload.
+    #[serde(default)]
+    pub(super) joined: bool,
+}
+
+/// What an upload is with regard to others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// A package.
+    #[default]
+    Whole,
+    /// A part of one.
+    Partial,
+    /// A package made of parts; the text is its `Upload-Concat`.
+    Final(String),
 }
 
 impl Upload {
@@ -61,7 +86,7 @@ impl Upload {
 
 impl Store {
     pub(super) fn new(spool: &Path, expire_after: Duration) -> io::Result<Store> {
-        let incoming = spool.join("incoming");
+        let incoming = spool.join(INCOMING);
         fs::create_dir_all(&incoming)?;
         Ok(Store {
             incoming,
@@ -77,13 +102,52 @@ impl Store {
     /// Makes an upload of which no byte has come.
     pub(super) fn create(&self, upload: &Upload) -> io::Result<()> {
         File::create_new(self.path(&upload.id, "part"))?.sync_all()?;
+        self.begin_at(upload, 0)
+    }
+
+    /// Makes an upload out of the bytes of others, in their order. These stay for a while: whoever
+    /// does not hear of it will ask for the same again.
+    pub(super) fn join(&self, parts: &[Upload], whole: &Upload) -> io::Result<()> {
+        let target = self.path(&whole.id, "part");
+        let copied = self.copy(parts, &target);
+        if copied.is_err() {
+            remove(&target)?;
+        }
+        self.begin_at(whole, copied?)?;
+        for part in parts {
+            let mut part = part.clone();
+            part.joined = true;
+            self.save(&part)?;
+        }
+        Ok(())
+    }
+
+    /// Where the file system can, the bytes are shared and not copied.
+    fn copy(&self, parts: &[Upload], target: &Path) -> io::Result<u64> {
+        let mut file = File::create_new(target)?;
+        let mut bytes = 0;
+        for part in parts {
+            let length = part.length.unwrap_or(0);
+            let source = File::open(self.path(&part.id, "part"))?;
+            let copied = io::copy(&mut source.take(length), &mut file)?;
+            if copied != length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            bytes += copied;
+        }
+        file.sync_all()?;
+        Ok(bytes)
+    }
+
+    fn begin_at(&self, upload: &Upload, at: u64) -> io::Result<()> {
         let offset = File::create_new(self.path(&upload.id, "offset"))?;
-        offset.write_all_at(&0u64.to_le_bytes(), 0)?;
+        offset.write_all_at(&at.to_le_bytes(), 0)?;
         offset.sync_all()?;
         self.save(upload)
     }
 
-    fn save(&self, upload: &Upload) -> io::Result<()> {
+    /// Writes down what is known of an upload.
+    pub(super) fn save(&self, upload: &Upload) -> io::Result<()> {
         durable::write(&self.path(&upload.id, "json"), &serde_json::to_vec(upload)?)
     }
 
@@ -96,26 +160,34 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        if self.expires(id)?.is_none_or(|at| at <= SystemTime::now()) {
+        let upload: Upload = serde_json::from_slice(&json)?;
+        if self
+            .expires(&upload)?
+            .is_none_or(|at| at <= SystemTime::now())
+        {
             return Ok(None);
         }
-        Ok(Some(serde_json::from_slice(&json)?))
+        Ok(Some(upload))
     }
 
     /// When an upload that does not go on is forgotten.
-    pub(super) fn expires(&self, id: &str) -> io::Result<Option<SystemTime>> {
-        let touched = ["offset", "json"]
+    pub(super) fn expires(&self, upload: &Upload) -> io::Result<Option<SystemTime>> {
+        let (kept, kinds) = match upload.joined {
+            true => (self.expire_after.min(JOINED_KEPT), ["json", "offset"]),
+            false => (self.expire_after, ["offset", "json"]),
+        };
+        let touched = kinds
             .iter()
-            .find_map(|kind| fs::metadata(self.path(id, kind)).ok());
+            .find_map(|kind| fs::metadata(self.path(&upload.id, kind)).ok());
         touched
-            .map(|metadata| Ok(metadata.modified()? + self.expire_after))
+            .map(|metadata| Ok(metadata.modified()? + kept))
             .transpose()
     }
 
     /// How many bytes count.
     pub(super) fn offset(&self, upload: &Upload) -> io::Result<u64> {
-        if upload.complete {
-            return Ok(upload.length);
+        if let (true, Some(length)) = (upload.complete, upload.length) {
+            return Ok(length);
         }
         let mut bytes = [0; 8];
         File::open(self.path(&upload.id, "offset"))?.read_exact_at(&mut bytes, 0)?;
@@ -207,9 +279,44 @@ impl Store {
 
     /// Bytes free for uploads on the spool's filesystem.
     pub(super) fn free(&self) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(&self.spool)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        free(&self.spool)
     }
+}
+
+/// Bytes free on the filesystem of a spool.
+pub(crate) fn free(spool: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(spool)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// The bytes that have come of each upload under way.
+pub(crate) fn under_way(spool: &Path) -> io::Result<Vec<u64>> {
+    let parts = files_in(&spool.join(INCOMING), "part")?;
+    parts
+        .iter()
+        .filter_map(|path| fs::metadata(path).ok())
+        .map(|metadata| Ok(metadata.len()))
+        .collect()
+}
+
+/// The packages that could not be imported.
+pub(crate) fn rejected(spool: &Path) -> io::Result<Vec<PathBuf>> {
+    files_in(&spool.join(crate::import::REJECTED), "tar")
+}
+
+fn files_in(folder: &Path, kind: &str) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == kind) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -227,7 +334,7 @@ const WRITE_BACK_EVERY: u64 = 4 * 1024 * 1024;
 pub(super) struct Append {
     part: File,
     offset: File,
-    length: u64,
+    length: Option<u64>,
     committed: u64,
     written: u64,
     /// Up to here the system has been asked to begin writing.
@@ -268,11 +375,12 @@ impl Append {
     /// package sent again by a node, which keeps everything until it is archived.
     pub(super) fn commit(&mut self) -> io::Result<()> {
         if self.written > self.committed {
-            if self.written == self.length {
+            let is_all = self.length == Some(self.written);
+            if is_all {
                 self.part.sync_data()?;
             }
             self.offset.write_all_at(&self.written.to_le_bytes(), 0)?;
-            if self.written == self.length {
+            if is_all {
                 self.offset.sync_data()?;
             }
             self.committed = self.written;
@@ -301,13 +409,60 @@ mod tests {
         Upload {
             id: "0123456789abcdef0123456789abcdef".into(),
             node: "bbb1".into(),
-            length: 10,
+            length: Some(10),
             metadata: String::new(),
             record_id: Some("r-1".parse().unwrap()),
             format: Some("video".parse().unwrap()),
             digest: None,
             complete: false,
+            kind: Kind::Whole,
+            joined: false,
         }
+    }
+
+    #[test]
+    fn parts_are_joined_and_kept_for_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), Duration::from_secs(60)).unwrap();
+        let id = |n: char| "0123456789abcdef0123456789abcde".to_owned() + &n.to_string();
+        let part = |n: char, bytes: &[u8]| {
+            let part = Upload {
+                id: id(n),
+                length: Some(bytes.len() as u64),
+                kind: Kind::Partial,
+                ..upload()
+            };
+            store.create(&part).unwrap();
+            let mut append = store.append(&part).unwrap();
+            append.write(bytes).unwrap();
+            append.commit().unwrap();
+            part
+        };
+        let parts = [part('1', b"one"), part('2', b""), part('3', b"three")];
+        let mut whole = Upload {
+            id: id('f'),
+            length: Some(8),
+            kind: Kind::Final("final;1 2 3".into()),
+            ..upload()
+        };
+        store.join(&parts, &whole).unwrap();
+        assert_eq!(store.offset(&whole).unwrap(), 8);
+        store.finish(&mut whole).unwrap();
+        let spooled = fs::read(dir.path().join(whole.spool_file())).unwrap();
+        assert_eq!(spooled, b"onethree");
+        assert!(store.find(&id('1')).unwrap().unwrap().joined);
+        fs::remove_file(
+            dir.path()
+                .join("incoming")
+                .join(format!("{}.part", id('3'))),
+        )
+        .unwrap();
+        let again = Upload {
+            id: id('e'),
+            ..whole
+        };
+        assert!(store.join(&parts, &again).is_err());
+        assert_eq!(store.find(&id('e')).unwrap(), None, "nothing half-made");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 mod enrol;
+mod listen;
 mod nodes;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use recording::protocol::{
     PROBE_PATH, RECORDINGS_PATH, RecordingState, Refusal,
 };
 
+pub(crate) use self::listen::serve;
 use crate::ledger::{Ledger, LedgerError};
 use crate::upload::Uploads;
 

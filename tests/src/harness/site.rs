@@ -185,8 +185,15 @@ impl Site {
 
     /// Starts the receiver and waits until it is healthy.
     pub fn start_receiver(&mut self) {
+        self.start_receiver_with(|_| {});
+    }
+
+    /// Starts the receiver in an environment of its own and waits until it is healthy.
+    pub fn start_receiver_with(&mut self, prepare: impl FnOnce(&mut Command)) {
         let log = self.path("receiver.log");
-        let mut running = Running::start(&mut self.receiver_command(["serve"]), &log);
+        let mut command = self.receiver_command(["serve"]);
+        prepare(&mut command);
+        let mut running = Running::start(&mut command, &log);
         eventually("the receiver is healthy", LONG, || {
             assert!(
                 running.ended().is_none(),

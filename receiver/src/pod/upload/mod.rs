@@ -39,6 +39,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use recording::RecordId;
 use tokio::sync::Mutex;
 
 use self::api::Api;
@@ -46,7 +47,7 @@ use self::progress::{Key, Progress, Step};
 use self::site::Site;
 use self::work::Work;
 use super::config::UploadConfig;
-use super::{Destination, Finding, Journal, Kind, Lecture, PodError, Registration};
+use super::{Destination, Finding, Journal, Kind, Lecture, PodError, Registration, Standing};
 
 /// How long what was learnt of a Pod's settings is believed.
 const SITE_KNOWN: Duration = Duration::from_secs(3600);
@@ -169,6 +170,23 @@ impl Destination for Upload {
         journal: &'a dyn Journal,
     ) -> BoxFuture<'a, Result<Registration, PodError>> {
         Box::pin(self.make(lecture, journal))
+    }
+
+    fn standing<'a>(
+        &'a self,
+        record_id: &'a RecordId,
+        journal: &'a dyn Journal,
+    ) -> BoxFuture<'a, Result<Standing, PodError>> {
+        Box::pin(async move {
+            let Some(known) = Progress::load(journal).await? else {
+                return Ok(Standing::Unknown);
+            };
+            let found = video::find(&self.api, &known.key, record_id, known.video, true).await?;
+            Ok(match found {
+                Some(_) => Standing::There,
+                None => Standing::Gone,
+            })
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Vec<Finding>> {

@@ -1,0 +1,95 @@
+//! `status`: how the receiver is, in one look.
+
+use std::process::ExitCode;
+
+use bytesize::ByteSize;
+use serde_json::json;
+
+use super::{ConfigArg, print};
+use crate::ledger::Ledger;
+use crate::upload;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The exit code is 1 when something waits for a human: failed recordings, rejected
+packages, a spool without room.
+
+Example:
+  bbb2pod-receiver status --json"
+)]
+pub(super) struct Args {
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = args.config.read()?;
+    let ledger = Ledger::open_existing(&config.database).await?;
+    let recordings = ledger.recording_counts().await?;
+    let packages = ledger.package_counts().await?;
+    let nodes = ledger.nodes().await?;
+    let on_way = upload::under_way(&config.spool_dir)?;
+    let rejected = upload::rejected(&config.spool_dir)?;
+    let free = upload::free(&config.spool_dir)?;
+    let keep_free = config.upload.keep_free.as_u64();
+    let takes_uploads = free >= keep_free;
+    let count = |state: &str| {
+        let found = recordings.iter().find(|(name, _)| name == state);
+        found.map_or(0, |(_, n)| *n)
+    };
+    let waiting = packages.iter().find(|(status, ..)| status == "spooled");
+    let (waiting, waiting_bytes) = waiting.map_or((0, 0), |(_, n, bytes)| (*n, *bytes));
+    let states = ["media", "convert", "register", "done", "failed"];
+    if args.json {
+        let counts: serde_json::Map<_, _> = states
+            .iter()
+            .map(|state| ((*state).to_owned(), count(state).into()))
+            .collect();
+        let object = json!({
+            "recordings": counts,
+            "spool": {
+                "waiting": waiting, "waiting_bytes": waiting_bytes, "rejected": rejected.len(),
+                "uploads": on_way.len(), "upload_bytes": on_way.iter().sum::<u64>(),
+                "free": free, "keep_free": keep_free, "takes_uploads": takes_uploads,
+            },
+            "nodes": nodes.iter().map(|node| json!({
+                "name": node.name, "seen_at": node.seen_at,
+                "report": node.report.as_ref().map(|(report, _)| report),
+            })).collect::<Vec<_>>(),
+        });
+        print(&[object.to_string()])?;
+    } else {
+        let mut lines = vec![format!(
+            "Recordings  {} done, {} to be decided, {} to be converted, {} to be registered, {} failed",
+            count("done"),
+            count("media"),
+            count("convert"),
+            count("register"),
+            count("failed")
+        )];
+        lines.push(format!(
+            "Spool       {waiting} packages wait ({}), {} uploads under way ({}), {} rejected",
+            ByteSize(waiting_bytes),
+            on_way.len(),
+            ByteSize(on_way.iter().sum()),
+            rejected.len()
+        ));
+        lines.push(match takes_uploads {
+            true => format!("Room        {} free", ByteSize(free)),
+            false => format!(
+                "Room        FULL: {} free, less than upload.keep_free ({}); uploads are answered with 507 and wait on their nodes",
+                ByteSize(free),
+                config.upload.keep_free
+            ),
+        });
+        for node in &nodes {
+            lines.push(format!("Node        {}", super::node::as_line(node)));
+        }
+        print(&lines)?;
+    }
+    let is_well = takes_uploads && rejected.is_empty() && count("failed") == 0;
+    Ok(ExitCode::from(u8::from(!is_well)))
+}

@@ -1,0 +1,26 @@
+//! The program `bbb2pod-receiver`: takes recordings of BigBlueButton nodes in, converts them and registers
+//! them in Esup-Pod.
+//!
+//! The modules follow the flow: [`upload`] and [`spool`], [`import`], [`media`], [`pod`]; the
+//! [`ledger`] remembers, the [`pipeline`] drives, [`web`] answers, [`commands`] is the command line.
+
+mod commands;
+mod config;
+mod convert;
+mod import;
+mod ledger;
+mod media;
+mod pipeline;
+mod pod;
+mod reconcile;
+mod retry;
+mod spool;
+mod systemd;
+mod token;
+mod upload;
+mod web;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub use commands::run;

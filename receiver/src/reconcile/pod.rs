@@ -1,0 +1,87 @@
+//! Registrations, and what Pod says of them.
+
+use futures::future::BoxFuture;
+
+use super::{Difference, Kind, Place, of};
+use crate::ledger::{Ledger, Recording, Stage};
+use crate::pod::{Destination, Journal, Standing};
+
+/// Compares; gives why Pod could not be asked, when it could not.
+pub(super) async fn compare(
+    ledger: &Ledger,
+    recordings: &[Recording],
+    destination: Option<&dyn Destination>,
+    out: &mut Vec<Difference>,
+) -> anyhow::Result<Option<String>> {
+    let mut problem = None;
+    for recording in recordings {
+        let media = ledger.media(&recording.record_id).await?;
+        let Some((sha256, ..)) = media.and_then(|media| media.made) else {
+            continue;
+        };
+        if recording.failed || recording.stage != Stage::Done {
+            continue;
+        }
+        let registrations = ledger.registrations(&recording.record_id).await?;
+        if registrations.is_empty() {
+            let text = format!(
+                "it has a video that is not in Pod; bbb2pod-receiver recording retry {} --from register",
+                recording.record_id
+            );
+            out.push(of(recording, Place::Pod, Kind::Missing, text));
+        }
+        for registration in registrations {
+            if registration.media_digest != sha256 {
+                let text = format!(
+                    "{} {} was made from an earlier video",
+                    registration.kind, registration.reference
+                );
+                out.push(of(recording, Place::Pod, Kind::Changed, text));
+            }
+            let Some(destination) = destination.filter(|d| d.name() == registration.destination)
+            else {
+                continue;
+            };
+            if problem.is_some() {
+                continue;
+            }
+            let journal = ReadOnly {
+                ledger,
+                recording,
+                destination,
+            };
+            match destination.standing(&recording.record_id, &journal).await {
+                Ok(Standing::There | Standing::Unknown) => {}
+                Ok(Standing::Gone) => {
+                    let text = format!(
+                        "{} {} is in Pod no more",
+                        registration.kind, registration.reference
+                    );
+                    out.push(of(recording, Place::Pod, Kind::Deleted, text));
+                }
+                Err(error) => problem = Some(error.to_string()),
+            }
+        }
+    }
+    Ok(problem)
+}
+
+/// What a destination remembers, to be looked at only.
+struct ReadOnly<'a> {
+    ledger: &'a Ledger,
+    recording: &'a Recording,
+    destination: &'a dyn Destination,
+}
+
+impl Journal for ReadOnly<'_> {
+    fn load(&self) -> BoxFuture<'_, anyhow::Result<Option<serde_json::Value>>> {
+        Box::pin(async {
+            let (id, name) = (&self.recording.record_id, self.destination.name());
+            Ok(self.ledger.registration_progress(id, name).await?)
+        })
+    }
+
+    fn save<'a>(&'a self, _: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>> {
+        Box::pin(async { anyhow::bail!("nothing is written here") })
+    }
+}
