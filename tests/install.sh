@@ -17,6 +17,9 @@ need_command ffmpeg ffmpeg
 need_command ffprobe ffmpeg
 need_command ruby ruby
 need_command rsync rsync
+need_command /usr/sbin/sshd openssh-server
+need_command ssh openssh-client
+need_command openssl openssl
 need_command curl curl
 need_command python3 python3
 command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server-core"

@@ -72,6 +72,8 @@ Exit codes: 0 taken, or left out by the filters; 1 disk; 2 settings, or no such 
     bbb2pod-hook send
   As a service (see bbb2pod-hook.service):
     bbb2pod-hook send --watch
+  By day, though http.window says 20:00-06:00:
+    bbb2pod-hook send --now
 
 Exit codes: 0 all confirmed; 1 some are not; 2 settings; 3 the receiver cannot be reached.")]
     Send {
@@ -86,6 +88,9 @@ Exit codes: 0 all confirmed; 1 some are not; 2 settings; 3 the receiver cannot b
             conflicts_with = "watch"
         )]
         wait: u64,
+        /// Also outside the hours of http.window
+        #[arg(long)]
+        now: bool,
     },
     /// Tell what waits in the outbox, why, and since when
     #[command(after_help = "Examples:
@@ -122,6 +127,95 @@ Exit codes: 0 done; 1 some could not be taken; 2 settings.")]
     /// Write man pages and shell completions into a folder
     #[command(hide = true)]
     Manual(manual::Args),
+    /// Compare the node with its outbox and with what the receiver has
+    ///
+    /// Recordings are read once to take their digests; after that only what has changed is.
+    #[command(after_help = "Examples:
+  For people:
+    bbb2pod-hook reconcile
+  What the receiver lacks, for a script:
+    bbb2pod-hook reconcile --json | jq -r '.differences[] | select(.kind == \"missing\") | .record_id'
+
+missing: on the node, not in the receiver's archive; changed: another content is there;
+deleted: no longer on the node; extra: there under this node's name, without a trace here.
+
+Exit codes: 0 all the same; 1 something differs; 2 settings; 3 the receiver cannot be reached.")]
+    Reconcile {
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete recordings from the node that the receiver has confirmed
+    ///
+    /// Only with prune.enabled, only after prune.after_days, and only when the receiver has every
+    /// format that BBB's steps produce, digest by digest as it lies on the disk now. Deletes
+    /// through `bbb-record --delete`, which takes root.
+    #[command(after_help = "Examples:
+  See what would be deleted, and why the rest would not:
+    bbb2pod-hook prune --dry-run
+  Every night (see bbb2pod-hook-prune.timer):
+    bbb2pod-hook prune --report /var/log/bigbluebutton/bbb2pod-prune.csv
+
+Exit codes: 0 done; 1 something could not be deleted; 2 settings; 3 the receiver cannot be reached.")]
+    Prune(Prune),
+    /// Try everything that the node needs, and say what to change
+    ///
+    /// As root it tries what the service will do as BBB's user.
+    #[command(after_help = "Examples:
+  sudo bbb2pod-hook check
+  For a script:
+    bbb2pod-hook check --json | jq '.[] | select(.level == \"fail\")'
+
+Each line begins with OK, WARN or FAIL. Exit codes: 0 nothing failed; 1 something did; 2 settings.")]
+    Check {
+        /// One JSON list instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make this node known to a receiver by a one-time code, then check everything
+    ///
+    /// Writes the token, for BBB's user only, and http.receiver and http.token_file into the
+    /// settings.
+    #[command(after_help = "Examples:
+  With the code that `bbb2pod-receiver node enroll bbb1.univ.example` printed:
+    sudo bbb2pod-hook enroll https://bbb2pod.univ.example --code 7F3K-9QXM-2D4T
+
+Exit codes: 0 done; 1 something of the check failed; 2 wrong code or settings; 3 the receiver cannot be reached.")]
+    Enroll(Enroll),
+    /// Try to write in folders; `check` calls it as BBB's user
+    #[command(hide = true)]
+    TryFolders {
+        /// The folder, and a file that is to be linked into it
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// What to delete.
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Only tell
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write what became of each recording into this file (.csv or .json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// How to become known.
+#[derive(Debug, Args)]
+pub(crate) struct Enroll {
+    /// The receiver's address
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// The one-time code
+    #[arg(long, value_name = "CODE")]
+    pub(crate) code: String,
+    /// Certificates of a private authority, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Where the token goes; http.token_file, or beside the settings, unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// Which old recordings to take.
@@ -163,6 +257,12 @@ pub(crate) struct Backfill {
     /// Write what was decided on each recording into this file (.csv or .json)
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Show how far the sender is, until everything is confirmed; so it is on a terminal
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) follow: bool,
+    /// Return as soon as everything waits, on a terminal too
+    #[arg(long, conflicts_with = "follow")]
+    pub(crate) no_follow: bool,
 }
 
 /// The order of a backfill.

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use recording::settings::SettingsError;
 
+use crate::failure::{Cause, Failure};
+
 /// Why a command stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -15,6 +17,9 @@ pub(crate) enum Error {
     /// What was asked for makes no sense.
     #[error("{0}")]
     Input(String),
+    /// The receiver was asked and did not answer as hoped.
+    #[error(transparent)]
+    Receiver(#[from] Failure),
     /// Reading or writing failed.
     #[error("{0}")]
     Disk(String),
@@ -36,11 +41,15 @@ impl Error {
         Error::Disk(format!("{what} {}: {why}{advice}", path.display()))
     }
 
-    /// The exit code: 2 for settings and input, 1 for what a second call may mend.
+    /// The exit code: 2 for settings and input, 3 when nothing could be reached, 1 for what a second
+    /// call may mend.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::Settings(_) | Error::Input(_) => 2,
             Error::Disk(_) => 1,
+            Error::Receiver(failure) if failure.cause.nothing_reached() => 3,
+            Error::Receiver(failure) if failure.cause == Cause::Settings => 2,
+            Error::Receiver(_) => 1,
         }
     }
 }

@@ -2,19 +2,29 @@
 //!
 //! [`publish`] takes a snapshot into the [`outbox`], [`send`] brings it over a [`transport`],
 //! [`status`] tells what waits; [`backfill`] takes what was published before the hook
-//! was there, [`sweep`] what a lost call of `publish` missed.
+//! was there, [`sweep`] what a lost call of `publish` missed; [`reconcile`] compares both sides,
+//! [`prune`] deletes what the other side has confirmed; [`check`] and [`enroll`] set a node up.
 
 mod backfill;
 mod bbb;
+mod check;
 mod cli;
+mod content;
+mod enroll;
 mod error;
 mod failure;
 mod filters;
+mod inventory;
+mod moves;
 mod outbox;
+mod prune;
 mod publish;
+mod receiver;
+mod reconcile;
 mod send;
 mod settings;
 mod status;
+mod stop;
 mod sweep;
 mod transport;
 
@@ -48,14 +58,14 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Publish { meeting_id, format } => {
             publish::publish(settings, meeting_id, format.as_deref()).map(|()| 0)
         }
-        Command::Send { watch, wait } => {
+        Command::Send { watch, wait, now } => {
             let mode = if *watch {
                 send::Mode::Watch
             } else {
                 let wait = Duration::from_secs(*wait);
                 send::Mode::Once { wait }
             };
-            let tally = send::send(&settings?, mode)?;
+            let tally = send::send(&settings?, mode, *now)?;
             // A service that was asked to stop has done so.
             Ok(if *watch { 0 } else { tally.exit_code() })
         }
@@ -83,13 +93,48 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             } else {
                 status.write_text(&mut out, Timestamp::now())
             };
-            match written {
-                Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-                    Err(Error::Disk(format!("cannot write the answer: {e}")))
-                }
-                _ => Ok(status.exit_code()),
-            }
+            answered(written, status.exit_code())
         }
+        Command::Reconcile { json } => {
+            let reconciled = reconcile::reconcile(&settings?)?;
+            let mut out = io::stdout().lock();
+            let written = if *json {
+                reconciled.write_json(&mut out)
+            } else {
+                reconciled.write_text(&mut out)
+            };
+            answered(written, reconciled.exit_code())
+        }
+        Command::Prune(asked) => prune::prune(&settings?, asked, &mut io::stdout().lock()),
+        Command::Check { json } => checked(&settings?, *json),
+        Command::Enroll(asked) => {
+            enroll::enroll(&cli.common.config, asked)?;
+            checked(&Settings::read(&cli.common.config)?, false)
+        }
+        Command::TryFolders { paths } => check::try_folders(paths)
+            .map(|()| 0)
+            .map_err(|e| Error::Disk(e.to_string())),
+    }
+}
+
+fn checked(settings: &Settings, json: bool) -> Result<u8, Error> {
+    let findings = check::check(settings)?;
+    let mut out = io::stdout().lock();
+    let written = if json {
+        check::write_json(&findings, &mut out)
+    } else {
+        check::write_text(&findings, &mut out)
+    };
+    answered(written, check::exit_code(&findings))
+}
+
+/// A closed pipe (`| head`) is no failure.
+fn answered(written: io::Result<()>, code: u8) -> Result<u8, Error> {
+    match written {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Disk(format!("cannot write the answer: {e}")))
+        }
+        _ => Ok(code),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::outbox::job::{Job, Origin, Problem};
 use crate::outbox::lock::SenderLock;
 use crate::outbox::{Done, Outbox, Progress, PublishError};
-use crate::settings::Settings;
+use crate::settings::{Settings, TransportKind};
 
 /// Failures in a row after which a job counts as stuck.
 const STUCK_AFTER: u32 = 1;
@@ -23,6 +23,9 @@ pub(crate) struct Status {
     outbox_dir: String,
     /// Whether a `send` is at work.
     sending: bool,
+    /// `http.window`, while it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside_window: Option<String>,
     jobs: Vec<JobStatus>,
     /// Jobs whose `job.json` cannot be read.
     unreadable: Vec<Unreadable>,
@@ -79,6 +82,11 @@ pub(crate) fn status(settings: &Settings) -> Result<Status, Error> {
     let mut status = Status {
         outbox_dir: dir.display().to_string(),
         sending: false,
+        outside_window: settings
+            .http
+            .window
+            .filter(|w| settings.transport == TransportKind::Http && !w.is_open(Timestamp::now()))
+            .map(|window| window.to_string()),
         jobs: Vec::new(),
         unreadable: Vec::new(),
         publish_errors: Vec::new(),
@@ -176,6 +184,9 @@ impl Status {
                 "no sender is at work"
             }
         )?;
+        if let Some(window) = &self.outside_window {
+            writeln!(out, "nothing is sent now: http.window is {window}")?;
+        }
         for job in &self.jobs {
             job.write(out, now)?;
         }

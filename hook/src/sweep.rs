@@ -1,16 +1,21 @@
 //! `sweep`: takes what a lost call of `publish` missed.
 //!
-//! What lies in `published/` is held against the outbox and what was confirmed. What was published
+//! What lies in `published/` and what BBB's status files say is held against the outbox and what was
+//! confirmed; what was unpublished or deleted since is told to the receiver. What was published
 //! before the hook was there is not touched: that is for `backfill`, and for an administrator to
 //! ask for. What changed a moment ago is left for the next time: BBB may still be copying.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
+use recording::{PlaybackFormat, RecordId};
 use tracing::{info, warn};
 
-use crate::bbb::Node;
+use crate::bbb::{Node, Place};
 use crate::error::Error;
-use crate::outbox::Outbox;
-use crate::outbox::snapshot::Tree;
+use crate::inventory::{self, Found};
+use crate::moves;
+use crate::outbox::{Known, Outbox};
 use crate::publish::{Taken, take};
 use crate::settings::Settings;
 
@@ -24,7 +29,7 @@ pub(crate) struct Swept {
     pub(crate) failed: u64,
 }
 
-/// Takes what was missed.
+/// Takes what was missed, and tells the receiver what has moved.
 ///
 /// # Errors
 /// Wrong settings, or the published recordings or the outbox cannot be read.
@@ -32,26 +37,25 @@ pub(crate) fn sweep(settings: &Settings) -> Result<Swept, Error> {
     let node = Node::of(settings)?;
     let dir = node.outbox_dir(settings);
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
-    let root = &node.published_dir;
-    let all = Node::all_below(root).map_err(|e| Error::disk("cannot read", root, &e))?;
     let known = outbox
         .known()
         .map_err(|e| Error::disk("cannot read the outbox", &dir, &e))?;
     let settled = Timestamp::now().as_second() - settings.sweep.settled_for.as_secs();
+    let born = outbox.born();
+    let places = [Place::Published, Place::Unpublished];
+    let missed = inventory::each(&node, &places, None, |found| {
+        missed(&node, &known, born, settled, found)
+    })
+    .map_err(|e| Error::disk("cannot read", &node.published_dir, &e))?;
     let mut swept = Swept::default();
-    for (record_id, format) in all {
-        let Ok(tree) = Tree::look(&node.published(&format, &record_id)) else {
-            // It has just been moved away.
-            continue;
-        };
-        let rebuilt = known.any(&record_id, &format);
-        let published = node.published_since(&format, &record_id);
-        let missed = published.unwrap_or_else(|| tree.last_change()) >= outbox.born();
-        let told = known.fate(&record_id, &format, &tree.fingerprint());
-        if told.is_some() || !(rebuilt || missed) || tree.last_change() > settled {
-            continue;
-        }
-        match take(settings, &node, &outbox, root, &record_id, &format, None) {
+    for Missed {
+        root,
+        record_id,
+        format,
+        rebuilt,
+    } in missed
+    {
+        match take(settings, &node, &outbox, &root, &record_id, &format, None) {
             Ok(Taken::Job(job)) => {
                 outbox.clear_errors(&record_id, &format);
                 swept.taken += 1;
@@ -64,8 +68,36 @@ pub(crate) fn sweep(settings: &Settings) -> Result<Swept, Error> {
             }
         }
     }
+    moves::tell(settings, &node, &outbox, &known);
     forget_old_errors(&node, &outbox);
     Ok(swept)
+}
+
+/// A folder that nobody told the hook about.
+struct Missed {
+    root: PathBuf,
+    record_id: RecordId,
+    format: PlaybackFormat,
+    rebuilt: bool,
+}
+
+fn missed(node: &Node, known: &Known, born: i64, settled: i64, found: Found) -> Option<Missed> {
+    let (record_id, format, look) = (found.record_id, found.format, found.look);
+    let rebuilt = known.any(&record_id, &format);
+    let published = node.published_since(&format, &record_id);
+    let wanted = match found.place {
+        Place::Published => rebuilt || published.unwrap_or(look.last_change) >= born,
+        // Unpublished before the hook was called for it; a change of what was sent is no rebuild
+        // here, since bbb-web rewrites metadata.xml when it unpublishes.
+        _ => !rebuilt && published.is_some_and(|at| at >= born),
+    };
+    let told = known.fate(&record_id, &format, &look.fingerprint).is_some();
+    (wanted && !told && look.last_change <= settled).then_some(Missed {
+        root: found.root,
+        record_id,
+        format,
+        rebuilt,
+    })
 }
 
 /// Failures about recordings that are not there are of no use for ever: a mistyped id, or one that

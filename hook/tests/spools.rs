@@ -233,3 +233,205 @@ fn rsyncs_complaints_are_told() {
         assert_eq!(node.jobs().len(), 1);
     }
 }
+
+/// A small file system of its own, mounted only while it lives; `None` for those who may not mount.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    fn mount(point: tempfile::TempDir, size: &str) -> Option<Tmpfs> {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
+            .arg(point.path())
+            .stderr(Stdio::null())
+            .status();
+        status.is_ok_and(|s| s.success()).then(|| Tmpfs(point))
+    }
+
+    fn resize(&self, size: &str) {
+        let status = Command::new("mount")
+            .args(["-o", &format!("remount,size={size}")])
+            .arg(self.0.path())
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_share_is_told_and_used_again_when_there_is_room() {
+    let point = tempfile::tempdir().unwrap();
+    let transport = format!(
+        "transport: directory\ndirectory: {{spool_dir: {}}}",
+        point.path().display()
+    );
+    let node = node(&transport, 3_000_000);
+    // Not mounted yet: the mount point gets nothing.
+    assert_eq!(node.send().code, 3);
+    assert_eq!(fs::read_dir(point.path()).unwrap().count(), 0);
+    let Some(share) = Tmpfs::mount(point, "1m") else {
+        assert!(!rustix::process::geteuid().is_root(), "root may mount");
+        return;
+    };
+    assert_eq!(node.send().code, 1);
+    let problem = node.status()["jobs"][0]["problem"].clone();
+    assert_eq!(problem["cause"], "receiver-full", "{problem}");
+    assert!(
+        problem["message"].as_str().unwrap().contains("make room"),
+        "{problem}"
+    );
+    share.resize("20m");
+    let ran = node.send();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_spooled(share.0.path(), &node);
+}
+
+#[test]
+fn rsync_needs_room_for_the_package_and_says_so_before_it_begins() {
+    let Some(work) = Tmpfs::mount(tempfile::tempdir().unwrap(), "1m") else {
+        assert!(!rustix::process::geteuid().is_root(), "root may mount");
+        return;
+    };
+    let spool = tempfile::tempdir().unwrap();
+    let transport = format!(
+        "transport: rsync\nrsync: {{destination: \"{}\", work_dir: \"{}\"}}",
+        spool.path().display(),
+        work.0.path().display()
+    );
+    let node = node(&transport, 3_000_000);
+    assert_eq!(node.send().code, 1);
+    let problem = node.status()["jobs"][0]["problem"].clone();
+    assert!(
+        problem["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("rsync.work_dir"),
+        "{problem}"
+    );
+    assert!(files(work.0.path()).is_empty(), "nothing was begun");
+    work.resize("20m");
+    assert_eq!(node.send().code, 0);
+    assert_spooled(spool.path(), &node);
+}
+
+#[test]
+fn nothing_temporary_survives_the_next_start() {
+    let share = tempfile::tempdir_in("/dev/shm").unwrap();
+    let transport = format!(
+        "transport: directory\ndirectory: {{spool_dir: {}}}",
+        share.path().display()
+    );
+    let node = node(&transport, 200_000_000);
+    let mut watching = node.watch();
+    let begun = || fs::read_dir(share.path()).unwrap().count() > 0;
+    eventually("it is being written", begun);
+    watching.kill();
+    let foreign = share.path().join(".unfinished-0123abcd-of-another-node");
+    fs::write(&foreign, "x").unwrap();
+    // Rebuilt meanwhile: what was begun is of no use any more.
+    fs::remove_dir_all(node.published_dir().join("presentation").join(ID)).unwrap();
+    node.recording(ID, "presentation", &noise(1000, 6));
+    node.publish(ID);
+    assert_eq!(node.send().code, 0);
+    assert!(foreign.exists(), "others write into this spool, too");
+    fs::remove_file(foreign).unwrap();
+    let ran = node.send();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let there: Vec<_> = files(share.path())
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(there, [format!("{ID}-presentation.tar")]);
+    // The same for rsync's packages.
+    let spool = tempfile::tempdir().unwrap();
+    let stale = node.path(&format!("var/bbb2pod/work/{}", "ab".repeat(32)));
+    fs::create_dir_all(&stale).unwrap();
+    node.configure_transport(
+        &format!(
+            "transport: rsync\nrsync: {{destination: \"{}\"}}",
+            spool.path().display()
+        ),
+        "",
+    );
+    assert_eq!(node.send().code, 0);
+    assert!(!stale.exists());
+}
+
+#[test]
+fn packages_get_the_spools_group() {
+    let share = tempfile::tempdir_in("/dev/shm").unwrap();
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let mine = rustix::process::getegid().as_raw();
+    // Root may give any group; others only theirs.
+    let root = rustix::process::geteuid().is_root();
+    let pick = |line: &&str| {
+        let gid: u32 = line.split(':').nth(2).unwrap().parse().unwrap();
+        if root { gid != 0 } else { gid == mine }
+    };
+    let line = groups.lines().find(pick).unwrap();
+    let (name, gid) = (
+        line.split(':').next().unwrap(),
+        line.split(':').nth(2).unwrap(),
+    );
+    let transport = format!(
+        "transport: directory\ndirectory: {{spool_dir: {}, spool_group: {name}}}\n\
+         sub_directory_meta: bbb-origin",
+        share.path().display()
+    );
+    let node = node(&transport, 1000);
+    let ran = node.send();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for path in ["Moodle".to_owned(), format!("Moodle/{ID}-presentation.tar")] {
+        let metadata = fs::metadata(share.path().join(path)).unwrap();
+        assert_eq!(metadata.gid().to_string(), gid);
+    }
+}
+
+#[test]
+fn a_plain_package_is_what_importers_of_other_systems_take() {
+    let share = tempfile::tempdir_in("/dev/shm").unwrap();
+    let transport = format!(
+        "package: plain\ntransport: directory\ndirectory: {{spool_dir: {}}}",
+        share.path().display()
+    );
+    let node = node(&transport, 100_000);
+    let deep = node.published_dir().join("presentation").join(ID);
+    let long = deep.join("n".repeat(120));
+    fs::write(&long, "a name that no short header holds").unwrap();
+    node.publish(ID);
+    let ran = node.send();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let tar = share.path().join(format!("{ID}-presentation.tar"));
+    // As Scalelite's importer does it: extract, then look for */*/metadata.xml.
+    let out = tempfile::tempdir().unwrap();
+    let extracted = Command::new("tar")
+        .arg("--extract")
+        .arg("--file")
+        .arg(&tar)
+        .arg("--directory")
+        .arg(out.path())
+        .status();
+    assert!(extracted.unwrap().success());
+    let formats: Vec<_> = fs::read_dir(out.path()).unwrap().collect();
+    assert_eq!(formats.len(), 1, "nothing but the format's folder");
+    assert!(files(&out.path().join("presentation").join(ID)) == files(&deep));
+    let names: Vec<_> = unpack(&fs::read(&tar).unwrap())
+        .into_iter()
+        .map(|m| m.0)
+        .collect();
+    assert!(
+        names
+            .iter()
+            .all(|n| n.starts_with(&format!("presentation/{ID}/"))),
+        "{names:?}"
+    );
+    let done = node.done();
+    assert!(
+        done.iter().any(|d| d["outcome"] == "handed_over"),
+        "{done:?}"
+    );
+}

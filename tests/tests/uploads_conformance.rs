@@ -205,7 +205,7 @@ fn methods_and_places() {
         assert_eq!(options.number("tus-max-size"), MIB);
         assert_eq!(
             options.header("tus-checksum-algorithm"),
-            Some("sha1,sha256")
+            Some("sha1,sha256,crc32")
         );
         let extensions = options.header("tus-extension").unwrap();
         let mut extensions: Vec<_> = extensions.split(',').collect();

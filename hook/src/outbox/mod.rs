@@ -3,9 +3,13 @@
 //! A job appears by rename when it is complete and durable, and leaves by rename into `done/`
 //! when it is confirmed; whatever is killed in between leaves the one state or the other.
 
+pub(crate) mod digests;
 pub(crate) mod job;
 pub(crate) mod lock;
+pub(crate) mod looks;
+pub(crate) mod pruned;
 pub(crate) mod snapshot;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
@@ -34,6 +38,8 @@ const ERRORS: &str = "publish-errors";
 
 /// Unfinished folders younger than this may belong to a `publish` that has not locked them yet.
 const UNFINISHED_GRACE: Duration = Duration::from_secs(5);
+/// Held, shared, by everybody who puts a job together.
+const TAKING: &str = ".taking.lock";
 /// Prefix of jobs on their way to nothing.
 const LEAVING_PREFIX: &str = ".leaving-";
 
@@ -93,6 +99,22 @@ pub(crate) enum Fate {
 }
 
 impl Known {
+    /// Every folder of which something was confirmed.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &(RecordId, PlaybackFormat)> {
+        let sent = self
+            .0
+            .iter()
+            .filter(|(_, states)| states.values().any(|fate| *fate == Fate::Done));
+        sent.map(|(folder, _)| folder)
+    }
+
+    /// Whether a state of the folder waits.
+    pub(crate) fn waits(&self, record_id: &RecordId, format: &PlaybackFormat) -> bool {
+        self.0
+            .get(&(record_id.clone(), format.clone()))
+            .is_some_and(|states| states.values().any(|fate| *fate == Fate::Waiting))
+    }
+
     /// Whether the folder was ever taken, in whatever state.
     pub(crate) fn any(&self, record_id: &RecordId, format: &PlaybackFormat) -> bool {
         self.0.contains_key(&(record_id.clone(), format.clone()))
@@ -219,12 +241,31 @@ impl Outbox {
     /// # Errors
     /// The disk is full or the outbox not writable.
     pub(crate) fn begin(&self) -> io::Result<Unfinished> {
+        // Before the folder is there: whoever sweeps while nobody holds this may remove every one.
+        let all = self.taking()?;
+        let _ = rustix::fs::flock(&all, FlockOperation::LockShared);
         let dir = tempfile::Builder::new()
             .prefix(UNFINISHED_PREFIX)
             .tempdir_in(&self.dir)?;
         let lock = File::open(dir.path())?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(Unfinished { dir, _lock: lock })
+        Ok(Unfinished {
+            dir,
+            _locks: [lock, all],
+        })
+    }
+
+    /// What everybody holds, shared, who puts a job together.
+    fn taking(&self) -> io::Result<File> {
+        let path = self.dir.join(TAKING);
+        match File::open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let file = File::create(&path)?;
+                like_outbox(&path)?;
+                Ok(file)
+            }
+            opened => opened,
+        }
     }
 
     /// Makes a finished job visible; gives its name.
@@ -259,6 +300,22 @@ impl Outbox {
         }
     }
 
+    /// Notes that a state of a folder is at the receiver though no job brought it there.
+    ///
+    /// # Errors
+    /// The disk is full or not writable.
+    pub(crate) fn note_done(&self, done: &Done) -> io::Result<()> {
+        let stem = stem(&done.record_id, &done.format);
+        let free = |n: &u64| {
+            let name = format!("{stem}-{n}");
+            !self.done_path(&name).exists() && !self.dir.join(&name).exists()
+        };
+        let number = (1..).find(free).unwrap_or(u64::MAX);
+        let path = self.done_path(&format!("{stem}-{number}"));
+        durable::write(&path, &to_json(done)?)?;
+        like_outbox(&path)
+    }
+
     /// Moves a job to `done/`: the record first, then the job goes.
     ///
     /// # Errors
@@ -288,15 +345,31 @@ impl Outbox {
     /// The outbox cannot be read or an entry cannot be removed.
     pub(crate) fn sweep_unfinished(&self) -> io::Result<()> {
         durable::remove_unfinished(&self.dir.join(DONE))?;
+        let taking = self.taking()?;
+        let alone = rustix::fs::flock(&taking, FlockOperation::NonBlockingLockExclusive).is_ok();
+        let mut leaving = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with(LEAVING_PREFIX)
-                || name.starts_with(UNFINISHED_PREFIX) && is_abandoned(&entry.path())
-            {
-                fs::remove_dir_all(entry.path())?;
+            let path = entry.path();
+            if name.starts_with(LEAVING_PREFIX) {
+                leaving.push(path);
+            } else if name.starts_with(UNFINISHED_PREFIX) {
+                let folder = entry.file_type()?.is_dir();
+                if !folder && is_old(&path) {
+                    fs::remove_file(&path)?;
+                } else if folder && (alone || is_abandoned(&path)) {
+                    // Renamed first: removing may take a while, and others wait to take theirs.
+                    let going = self.dir.join(format!("{LEAVING_PREFIX}{name}"));
+                    fs::rename(&path, &going)?;
+                    leaving.push(going);
+                }
             }
+        }
+        drop(taking);
+        for path in leaving {
+            fs::remove_dir_all(path)?;
         }
         // A sender killed between the two steps of `finish` left the job beside its record.
         for name in self.names()? {
@@ -455,7 +528,7 @@ impl Outbox {
 #[derive(Debug)]
 pub(crate) struct Unfinished {
     dir: tempfile::TempDir,
-    _lock: File,
+    _locks: [File; 2],
 }
 
 impl Unfinished {
@@ -489,30 +562,41 @@ impl Unfinished {
     }
 }
 
+/// Gives what root has written to the outbox's own user, who must be able to go on with it.
+pub(crate) fn like_outbox(path: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(path);
+    let (ours, theirs) = (fs::metadata(path)?, fs::metadata(folder)?);
+    if (ours.uid(), ours.gid()) == (theirs.uid(), theirs.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, Some(theirs.uid()), Some(theirs.gid()))
+}
+
+/// Whether nobody can still be busy with it.
+fn is_old(path: &Path) -> bool {
+    let modified = fs::metadata(path).and_then(|m| m.modified());
+    // A clock set back makes files of the future: those are old as well.
+    modified.is_ok_and(|at| at.elapsed().map_or(true, |age| age > UNFINISHED_GRACE))
+}
+
 fn is_abandoned(dir: &Path) -> bool {
-    let old = |metadata: fs::Metadata| {
-        let modified = metadata.modified().ok()?;
-        // A clock set back makes folders of the future: those are old as well.
-        Some(
-            modified
-                .elapsed()
-                .map_or(true, |age| age > UNFINISHED_GRACE),
-        )
-    };
-    let Some(true) = fs::metadata(dir).ok().and_then(old) else {
+    if !is_old(dir) {
         return false;
-    };
+    }
     File::open(dir)
         .is_ok_and(|dir| rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive).is_ok())
 }
 
-fn to_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
+pub(crate) fn to_json(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut json = serde_json::to_vec_pretty(value)?;
     json.push(b'\n');
     Ok(json)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
+pub(crate) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
         Ok(json) => serde_json::from_slice(&json)
             .map(Some)

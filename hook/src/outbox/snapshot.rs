@@ -168,7 +168,8 @@ impl Tree {
     }
 }
 
-fn read_small(path: &Path) -> Option<Vec<u8>> {
+/// A small file that is no link; `None` for anything else.
+pub(crate) fn read_small(path: &Path) -> Option<Vec<u8>> {
     let no_follow = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).ok()?;
     let file = OpenOptions::new()
         .read(true)

@@ -13,7 +13,9 @@ use super::pack;
 use crate::failure::{Cause, Failure};
 use crate::outbox::job::{Job, Resume};
 use crate::outbox::{Outbox, Outcome, Progress};
-use crate::transport::{Delivered, Journal, Known, Stop, Transport};
+use crate::settings::PackageKind;
+use crate::stop::Stop;
+use crate::transport::{Delivered, Journal, Known, Transport};
 
 /// What an attempt came to when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(crate) struct Sender {
     pub(crate) outbox: Outbox,
     pub(crate) transport: Transport,
     pub(crate) node: String,
+    pub(crate) package: PackageKind,
     pub(crate) stop: Stop,
 }
 
@@ -47,6 +50,7 @@ impl Sender {
         self: &Arc<Sender>,
         name: &str,
         job: &mut Job,
+        stop: &Stop,
     ) -> Result<Reached, Failure> {
         let package = self.package(name, job).await?;
         let digest = package.manifest().digest;
@@ -76,7 +80,7 @@ impl Sender {
         let teller: Arc<dyn Journal> = journal.clone();
         let delivered = self
             .transport
-            .deliver(package, place.as_deref(), &teller, &self.stop)
+            .deliver(package, place.as_deref(), &teller, stop)
             .await;
         job.course.resume = journal.resume();
         self.outbox.clear_progress(name);
@@ -95,6 +99,12 @@ impl Sender {
             }
             Delivered::Stopped => Ok(Reached::Stopped),
         }
+    }
+
+    /// Removes what an earlier run left half-done outside the outbox.
+    pub(crate) fn forget_leftovers(&self) {
+        self.transport
+            .forget_leftovers(|| pack::digests(&self.outbox));
     }
 
     /// Asks whether a delivered job has arrived in the archive.
@@ -152,7 +162,7 @@ impl Sender {
     async fn package(self: &Arc<Sender>, name: &str, job: &Job) -> Result<Arc<Package>, Failure> {
         let (sender, name, job) = (self.clone(), name.to_owned(), job.clone());
         let packing = tokio::task::spawn_blocking(move || {
-            pack::package(&sender.outbox, &name, &job, &sender.node)
+            pack::package(&sender.outbox, &name, &job, &sender.node, sender.package)
         });
         let package = packing
             .await

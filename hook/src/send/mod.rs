@@ -8,12 +8,13 @@ mod attempt;
 mod backoff;
 mod pack;
 mod queue;
+mod report;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -23,8 +24,10 @@ use crate::failure::{Cause, Failure};
 use crate::outbox::job::Job;
 use crate::outbox::lock::SenderLock;
 use crate::outbox::{Done, Outbox, Outcome};
-use crate::settings::{Retry, Settings};
-use crate::transport::{Stop, Transport};
+use crate::settings::window::Window;
+use crate::settings::{Retry, Settings, TransportKind};
+use crate::stop::{Signals, Stop};
+use crate::transport::Transport;
 use attempt::{Reached, Sender};
 use queue::{Entry, Kind, Queue};
 
@@ -59,6 +62,8 @@ pub(crate) struct Tally {
     unreached: u64,
     /// Of the failed: how many because of the settings.
     settings: u64,
+    /// Not sent because `http.window` is closed.
+    postponed: u64,
 }
 
 impl Tally {
@@ -66,7 +71,7 @@ impl Tally {
     pub(crate) fn exit_code(&self) -> u8 {
         let nothing_else = self.confirmed == 0 && self.unconfirmed == 0;
         match self.failed {
-            0 if self.unconfirmed == 0 => 0,
+            0 if self.unconfirmed == 0 && self.postponed == 0 => 0,
             n if n > 0 && n == self.unreached && nothing_else => 3,
             n if n > 0 && n == self.settings && nothing_else => 2,
             _ => 1,
@@ -74,11 +79,11 @@ impl Tally {
     }
 }
 
-/// Sends what waits.
+/// Sends what waits; `now` also while `http.window` is closed.
 ///
 /// # Errors
 /// Wrong settings, an outbox that cannot be read or written, or another sender at work (once).
-pub(crate) fn send(settings: &Settings, mode: Mode) -> Result<Tally, Error> {
+pub(crate) fn send(settings: &Settings, mode: Mode, now: bool) -> Result<Tally, Error> {
     let dir = Node::of(settings)?.outbox_dir(settings);
     let transport = Transport::open(settings, &dir)?;
     let broken = |e: &std::io::Error| Error::disk("cannot use the outbox", &dir, e);
@@ -97,12 +102,20 @@ pub(crate) fn send(settings: &Settings, mode: Mode) -> Result<Tally, Error> {
             outbox,
             transport,
             node: settings.node_name(),
+            package: settings.package,
             stop: Stop::default(),
         };
+        sender.forget_leftovers();
         let run = Run {
             queue: Queue::default(),
             sender: Arc::new(sender),
             running: JoinSet::new(),
+            stops: BTreeMap::new(),
+            window: settings
+                .http
+                .window
+                .filter(|_| settings.transport == TransportKind::Http && !now),
+            reported: None,
             parallel: settings.http.parallel,
             retry: settings.retry.clone(),
             mode,
@@ -145,27 +158,6 @@ async fn lock(
     }
 }
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 /// A job that came back from an attempt.
 struct Back {
     name: String,
@@ -178,6 +170,10 @@ struct Run {
     queue: Queue,
     sender: Arc<Sender>,
     running: JoinSet<Back>,
+    /// Of running deliveries: how to stop them, and whether they are old recordings.
+    stops: BTreeMap<String, (Stop, bool)>,
+    window: Option<Window>,
+    reported: Option<Instant>,
     parallel: usize,
     retry: Retry,
     mode: Mode,
@@ -194,14 +190,18 @@ impl Run {
         loop {
             self.queue
                 .look(&self.sender.outbox, self.mode != Mode::Watch)?;
-            self.start_due();
+            let open = self.keep_to_the_window();
+            self.start_due(open);
             self.sweep_when_due();
+            self.report_when_due();
             if let Mode::Once { wait } = self.mode {
-                let delivering = self.queue.has_undelivered();
+                let delivering = open && self.queue.has_undelivered();
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + wait);
                 let expired = !delivering && Instant::now() >= deadline;
-                if self.running.is_empty() && (self.queue.is_settled() || expired) {
+                let settled = self.queue.is_settled() || !open && self.queue.unconfirmed() == 0;
+                if self.running.is_empty() && (settled || expired) {
                     self.tally.unconfirmed = self.queue.unconfirmed();
+                    self.note_postponed(open);
                     return Ok(self.tally);
                 }
             }
@@ -242,17 +242,59 @@ impl Run {
         }));
     }
 
-    fn start_due(&mut self) {
+    /// Whether packages may be sent now; what runs when the window closes stops at the next good
+    /// place and goes on when it opens.
+    fn keep_to_the_window(&self) -> bool {
+        let open = self.window.is_none_or(|w| w.is_open(Timestamp::now()));
+        if !open {
+            self.stops.values().for_each(|(stop, _)| stop.ask());
+        }
+        open
+    }
+
+    fn note_postponed(&mut self, open: bool) {
+        let (Some(window), false) = (self.window, open) else {
+            return;
+        };
+        self.tally.postponed = self.queue.undelivered();
+        if self.tally.postponed > 0 {
+            info!(
+                jobs = self.tally.postponed,
+                "http.window is {window}: they wait until then; `send --now` does not"
+            );
+        }
+    }
+
+    /// Tells the receiver now and then how much waits here.
+    fn report_when_due(&mut self) {
+        let due = self.reported.is_none_or(|at| at.elapsed() >= report::EVERY);
+        if self.mode == Mode::Watch && due {
+            self.reported = Some(Instant::now());
+            report::send(&self.sender, self.queue.backlog());
+        }
+    }
+
+    fn start_due(&mut self, open: bool) {
         let longest = self.retry.longest;
-        for (name, kind) in self.queue.pick(Timestamp::now(), longest, self.parallel) {
+        let parallel = if open { self.parallel } else { 0 };
+        let (picked, kept_waiting) = self.queue.pick(Timestamp::now(), longest, parallel);
+        if open {
+            self.make_room(kept_waiting);
+        }
+        for (name, kind) in picked {
             let Some((job, unknown)) = self.queue.start(&name) else {
                 continue;
             };
             let sender = self.sender.clone();
+            let stop = sender.stop.part();
+            if kind == Kind::Deliver {
+                self.stops
+                    .insert(name.clone(), (stop.clone(), job.backfill));
+            }
             self.running.spawn(async move {
                 let (mut job, mut unknown) = (job, unknown);
                 let result = match kind {
-                    Kind::Deliver => sender.attempt(&name, &mut job).await,
+                    Kind::Deliver => sender.attempt(&name, &mut job, &stop).await,
                     Kind::Confirm => sender.confirm(&name, &mut job, &mut unknown).await,
                 };
                 Back {
@@ -263,6 +305,17 @@ impl Run {
                 }
             });
         }
+    }
+
+    /// Lets old recordings stop for what BBB publishes now: with a slow link they would be in the
+    /// way for hours.
+    fn make_room(&self, kept_waiting: usize) {
+        let old = self.stops.values().filter(|(_, backfill)| *backfill);
+        let stopping = old.clone().filter(|(stop, _)| stop.asked()).count();
+        let more = kept_waiting.saturating_sub(stopping);
+        old.filter(|(stop, _)| !stop.asked())
+            .take(more)
+            .for_each(|(stop, _)| stop.ask());
     }
 
     fn take_back(&mut self, back: Result<Back, tokio::task::JoinError>) {
@@ -280,6 +333,7 @@ impl Run {
             unknown,
             result,
         } = back;
+        self.stops.remove(&name);
         let now = Timestamp::now();
         match result {
             Ok(Reached::End(outcome, digest)) => {
@@ -411,6 +465,7 @@ mod tests {
             unconfirmed,
             unreached,
             settings,
+            postponed: 0,
         };
         for (tally, code) in [
             (tally(0, 0, 0, 0, 0), 0),

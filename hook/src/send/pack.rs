@@ -1,10 +1,12 @@
 //! From a job to its package: the manifest is made by the first attempt and kept, so that later
 //! attempts produce the very same bytes and can go on in the middle.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use recording::digest::Digest;
 use recording::package::{About, GatherError, gather};
 use recording::{Manifest, Package, durable};
 
@@ -12,6 +14,7 @@ use crate::bbb::is_folder;
 use crate::failure::{Cause, Failure};
 use crate::outbox::Outbox;
 use crate::outbox::job::{Job, Origin};
+use crate::settings::PackageKind;
 
 /// The package of a job; reads every file once when no manifest was made before.
 ///
@@ -22,6 +25,7 @@ pub(crate) fn package(
     name: &str,
     job: &Job,
     node: &str,
+    kind: PackageKind,
 ) -> Result<Package, Failure> {
     let (root, events_xml) = place(outbox, name, job)?;
     let kept = outbox.manifest_path(name);
@@ -42,7 +46,25 @@ pub(crate) fn package(
             manifest
         }
     };
-    Package::new(&root, manifest).map_err(|e| Failure::disk(e.to_string()))
+    let package = match kind {
+        PackageKind::Bbb2pod => Package::new(&root, manifest),
+        PackageKind::Plain => Package::plain(&root, manifest),
+    };
+    package.map_err(|e| Failure::disk(e.to_string()))
+}
+
+/// The contents of all jobs that were packed.
+pub(crate) fn digests(outbox: &Outbox) -> BTreeSet<Digest> {
+    #[derive(serde::Deserialize)]
+    struct Packed {
+        digest: Digest,
+    }
+    let names = outbox.names().unwrap_or_default();
+    let packed = names.iter().filter_map(|name| {
+        let json = fs::read(outbox.manifest_path(name)).ok()?;
+        serde_json::from_slice::<Packed>(&json).ok()
+    });
+    packed.map(|packed| packed.digest).collect()
 }
 
 /// Forgets the manifest, so that the next attempt packs anew.

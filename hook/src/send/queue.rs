@@ -121,12 +121,13 @@ impl Queue {
 
     /// What to start now: jobs that are due, oldest first, and of several jobs of one published
     /// folder only the newest, and only one at a time, so that contents arrive in their order.
+    /// Also how many that BBB published just now have to wait for a free place.
     pub(super) fn pick(
         &self,
         now: Timestamp,
         longest: SignedDuration,
         parallel: usize,
-    ) -> Vec<(String, Kind)> {
+    ) -> (Vec<(String, Kind)>, usize) {
         let running = |kind| {
             let of_kind = self.entries.values().filter(|e| e.running == Some(kind));
             of_kind.count()
@@ -148,6 +149,7 @@ impl Queue {
             .collect();
         due.sort_by_key(|(name, entry)| (entry.job.backfill, entry.age(name)));
         let mut picked = Vec::new();
+        let mut kept_waiting = 0;
         for (name, entry) in due {
             let left = match entry.kind() {
                 Kind::Deliver => &mut deliveries,
@@ -156,9 +158,11 @@ impl Queue {
             if *left > 0 {
                 *left -= 1;
                 picked.push((name.to_owned(), entry.kind()));
+            } else if entry.kind() == Kind::Deliver && !entry.job.backfill {
+                kept_waiting += 1;
             }
         }
-        picked
+        (picked, kept_waiting)
     }
 
     /// Marks a job as running; gives it, and how often the receiver did not know it.
@@ -210,8 +214,25 @@ impl Queue {
 
     /// Whether a job is still to be delivered by this process.
     pub(super) fn has_undelivered(&self) -> bool {
-        self.newest()
-            .any(|(_, e)| !e.given_up && e.kind() == Kind::Deliver)
+        self.undelivered() > 0
+    }
+
+    /// How many jobs are still to be delivered by this process.
+    pub(super) fn undelivered(&self) -> u64 {
+        let left = self
+            .newest()
+            .filter(|(_, e)| !e.given_up && e.kind() == Kind::Deliver);
+        left.count() as u64
+    }
+
+    /// How many jobs wait, their bytes, and since when the oldest does.
+    pub(super) fn backlog(&self) -> (u64, u64, Option<Timestamp>) {
+        let jobs = || self.entries.values().map(|e| &e.job);
+        (
+            self.entries.len() as u64,
+            jobs().map(|job| job.bytes).sum(),
+            jobs().map(|job| job.published_at).min(),
+        )
     }
 
     /// Whether this process has nothing more to do.

@@ -1,5 +1,6 @@
 //! A spool that is mounted on the node: a temporary name, then a rename.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
@@ -7,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use recording::Package;
+use recording::digest::Digest;
 use recording::durable::{UNFINISHED_PREFIX, rename};
 use recording::protocol::package_file_name;
 use recording::settings::SettingsError;
 
-use super::{Delivered, Journal, Stop, spool};
+use super::{Delivered, Journal, spool};
+use crate::bbb::is_folder;
 use crate::failure::{Cause, Failure};
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// Permissions of packages: import runs as another user of the same group.
 const FILE_MODE: u32 = 0o664;
@@ -28,6 +32,8 @@ pub(crate) struct Directory {
     /// The outbox, when the spool must not be on its filesystem.
     not_beside: Option<PathBuf>,
     sub_directory_meta: Option<String>,
+    /// Begins the names of what this node has not finished: others write into the spool, too.
+    mark: String,
 }
 
 impl Directory {
@@ -56,6 +62,7 @@ impl Directory {
             group,
             not_beside: section.require_mount.then(|| outbox_dir.to_owned()),
             sub_directory_meta: settings.sub_directory_meta.clone(),
+            mark: mark(&settings.node_name()),
         })
     }
 
@@ -86,7 +93,7 @@ impl Directory {
             Some(name) => self.sub_folder(&name)?,
         };
         let target = folder.join(package_file_name(&manifest.record_id, &manifest.format));
-        let unfinished = folder.join(format!("{UNFINISHED_PREFIX}{}", manifest.digest));
+        let unfinished = folder.join(format!("{}{}", self.mark, manifest.digest));
         let there = fs::metadata(&unfinished).map_or(0, |m| m.len());
         check_space(&folder, package.length().saturating_sub(there))?;
         if spool::write(package, &unfinished, journal, stop)? == Delivered::Stopped {
@@ -99,8 +106,33 @@ impl Directory {
         Ok(Delivered::Whole)
     }
 
+    /// Removes what this node left unfinished and nobody will go on with, such as the content that
+    /// a recording had before it was rebuilt.
+    pub(crate) fn forget_leftovers(&self, wanted: &BTreeSet<Digest>) {
+        let left = |folder: &Path| {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            for entry in entries {
+                let name = entry.file_name();
+                let digest = name.to_str().and_then(|n| n.strip_prefix(&self.mark));
+                if digest.is_some_and(|d| d.parse().is_ok_and(|d| !wanted.contains(&d))) {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        };
+        if self.check_mounted().is_err() {
+            return;
+        }
+        left(&self.spool_dir);
+        if self.sub_directory_meta.is_some() {
+            let folders = fs::read_dir(&self.spool_dir).into_iter().flatten();
+            for folder in folders.flatten().filter(|e| is_folder(&e.path())) {
+                left(&folder.path());
+            }
+        }
+    }
+
     /// An empty mount point would take everything, and nobody would ever find it there.
-    fn check_mounted(&self) -> Result<(), Failure> {
+    pub(crate) fn check_mounted(&self) -> Result<(), Failure> {
         let spool =
             fs::metadata(&self.spool_dir).map_err(|e| spool::refused(&self.spool_dir, &e))?;
         let missing = |why: &str| {
@@ -110,11 +142,12 @@ impl Directory {
         if !spool.is_dir() {
             return missing("is not a folder");
         }
-        let beside = self
-            .not_beside
-            .as_deref()
-            .and_then(|dir| fs::metadata(dir).ok());
-        if beside.is_some_and(|outbox| outbox.dev() == spool.dev()) {
+        // The mount point itself may be on any disk of the node: the system's or the outbox's.
+        let own = self.not_beside.iter().flat_map(|outbox| {
+            let outbox = outbox.ancestors().find_map(|dir| fs::metadata(dir).ok());
+            [outbox, fs::metadata("/").ok()]
+        });
+        if own.flatten().any(|disk| disk.dev() == spool.dev()) {
             return missing(
                 "lies on the node's own disk, so the share is not mounted there; mount it, or set \
                  directory.require_mount: false",
@@ -152,6 +185,15 @@ impl Directory {
     }
 }
 
+/// What begins the names of a node's unfinished files.
+fn mark(node: &str) -> String {
+    let digest = Digest::of(node.as_bytes()).to_string();
+    format!(
+        "{UNFINISHED_PREFIX}{}-",
+        digest.get(..8).unwrap_or_default()
+    )
+}
+
 /// # Errors
 /// Less is free than will be written.
 pub(super) fn check_space(folder: &Path, bytes: u64) -> Result<(), Failure> {
@@ -170,7 +212,7 @@ pub(super) fn check_space(folder: &Path, bytes: u64) -> Result<(), Failure> {
 }
 
 /// A group's number, from the text of `/etc/group`.
-fn group_id(groups: &str, name: &str) -> Option<u32> {
+pub(crate) fn group_id(groups: &str, name: &str) -> Option<u32> {
     let fields = groups
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>());

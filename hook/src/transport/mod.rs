@@ -3,14 +3,14 @@
 //! A transport is given a package and a place to go on at; it knows nothing of the outbox. The
 //! outbox in turn keeps the transport's word for the place without knowing what it means.
 
-mod directory;
-mod http;
-mod rsync;
+pub(crate) mod directory;
+pub(crate) mod http;
+pub(crate) mod rsync;
 mod spool;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use recording::digest::Digest;
@@ -19,6 +19,7 @@ use recording::{Package, PlaybackFormat, RecordId};
 
 use crate::failure::Failure;
 use crate::settings::{Settings, TransportKind};
+use crate::stop::Stop;
 
 /// The way out that the settings chose.
 #[derive(Debug)]
@@ -72,20 +73,6 @@ pub(crate) trait Journal: Send + Sync {
     fn progress(&self, sent: u64, length: u64);
 }
 
-/// Set once, when the program is to stop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(crate) fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 impl Transport {
     /// Opens the transport that the settings chose; no connection is made yet.
     ///
@@ -105,6 +92,15 @@ impl Transport {
     /// the spool.
     pub(crate) fn confirms(&self) -> bool {
         matches!(self, Transport::Http(_))
+    }
+
+    /// Removes what an earlier run left half-done and no job goes on with.
+    pub(crate) fn forget_leftovers(&self, wanted: impl FnOnce() -> BTreeSet<Digest>) {
+        match self {
+            Transport::Http(_) => {}
+            Transport::Rsync(rsync) => rsync.forget_leftovers(&wanted()),
+            Transport::Directory(directory) => directory.forget_leftovers(&wanted()),
+        }
     }
 
     /// What the other side knows of a content.

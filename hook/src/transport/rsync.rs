@@ -3,6 +3,7 @@
 //! This is the one transport for which a package has to exist as a file; its space is checked
 //! first and freed afterwards. rsync itself resumes (`--partial-dir`) and renames at the end.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,13 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recording::Package;
+use recording::digest::Digest;
 use recording::protocol::package_file_name;
 use recording::settings::SettingsError;
 use tokio::process::Command;
 
-use super::{Delivered, Journal, Stop, directory, spool};
+use super::{Delivered, Journal, directory, spool};
 use crate::failure::{Cause, Failure};
 use crate::settings::{Settings, std_duration};
+use crate::stop::Stop;
 
 /// Lines of rsync's complaints that are kept.
 const LINES: usize = 6;
@@ -91,12 +94,19 @@ impl Rsync {
         result
     }
 
-    async fn call(
-        &self,
-        file: &Path,
-        sub: Option<&str>,
-        stop: &Stop,
-    ) -> Result<Delivered, Failure> {
+    /// Removes packages in `work_dir` that no job will send.
+    pub(crate) fn forget_leftovers(&self, wanted: &BTreeSet<Digest>) {
+        for entry in fs::read_dir(&self.work_dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let digest = name.to_str().and_then(|n| n.parse::<Digest>().ok());
+            if digest.is_some_and(|digest| !wanted.contains(&digest)) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    /// How rsync is called, up to what it is to send.
+    fn command(&self) -> Command {
         let mut command = Command::new("rsync");
         command
             .arg("--times")
@@ -104,19 +114,53 @@ impl Rsync {
             .arg("--partial-dir=.unfinished-rsync")
             .arg(format!("--timeout={}", self.stall_timeout.as_secs().max(1)))
             .args(&self.extra)
-            .arg("--")
-            .arg(file)
-            .arg(target(&self.destination, sub))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         // Without it ssh would ask a question that nobody answers.
-        command.env("RSYNC_RSH", "ssh -o BatchMode=yes -o ConnectTimeout=15");
-        let child = command.spawn().map_err(|e| {
-            let message = format!("cannot start rsync: {e}; install it (apt install rsync)");
-            Failure::new(Cause::Settings, message)
-        })?;
+        command
+            .env("RSYNC_RSH", "ssh -o BatchMode=yes -o ConnectTimeout=15")
+            .env("SSH_ASKPASS", "/bin/false")
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        command
+    }
+
+    /// Tries the way without sending anything: address, key, host key, folder.
+    ///
+    /// # Errors
+    /// What a package would meet, too.
+    pub(crate) async fn try_way(&self) -> Result<(), Failure> {
+        let probe = tempfile::Builder::new()
+            .prefix("bbb2pod-check-")
+            .tempfile()
+            .map_err(|e| Failure::disk(format!("cannot make a file to try rsync with: {e}")))?;
+        let mut command = self.command();
+        command
+            .arg("--dry-run")
+            .arg("--")
+            .arg(probe.path())
+            .arg(target(&self.destination, None));
+        let output = command.output().await.map_err(|e| not_there(&e))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(complaint(output.status.code(), &said, &self.destination))
+    }
+
+    async fn call(
+        &self,
+        file: &Path,
+        sub: Option<&str>,
+        stop: &Stop,
+    ) -> Result<Delivered, Failure> {
+        let mut command = self.command();
+        command
+            .arg("--")
+            .arg(file)
+            .arg(target(&self.destination, sub));
+        let child = command.spawn().map_err(|e| not_there(&e))?;
         let output = tokio::select! {
             output = child.wait_with_output() => output.map_err(|e| Failure::disk(format!("rsync: {e}")))?,
             () = stopped(stop) => return Ok(Delivered::Stopped),
@@ -127,6 +171,11 @@ impl Rsync {
         let said = String::from_utf8_lossy(&output.stderr);
         Err(complaint(output.status.code(), &said, &self.destination))
     }
+}
+
+fn not_there(error: &std::io::Error) -> Failure {
+    let message = format!("cannot start rsync: {error}; install it (apt install rsync)");
+    Failure::new(Cause::Settings, message)
 }
 
 async fn stopped(stop: &Stop) {

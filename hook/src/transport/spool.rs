@@ -8,8 +8,9 @@ use std::sync::Arc;
 use recording::Package;
 use recording::package::PackageError;
 
-use super::{Delivered, Journal, Stop};
+use super::{Delivered, Journal};
 use crate::failure::{Cause, Failure};
+use crate::stop::Stop;
 
 /// Bytes read at a time.
 const PIECE: usize = 256 * 1024;

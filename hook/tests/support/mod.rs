@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub(crate) mod network;
+mod node_api;
 pub(crate) mod peer;
 
 use std::fs;
@@ -46,7 +47,7 @@ impl Node {
     /// Writes `hook.yml`, with more lines at its end.
     pub(crate) fn configure(&self, receiver: &str, more: &str) {
         let http = format!(
-            "http: {{receiver: \"{receiver}\", token_file: \"{}\", stall_timeout: 3s, checksums: true}}",
+            "http: {{receiver: \"{receiver}\", token_file: \"{}\", stall_timeout: 3s}}",
             self.path("token").display()
         );
         self.configure_transport(&http, more);
@@ -151,6 +152,33 @@ impl Node {
         serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}{}", ran.out, ran.err))
     }
 
+    /// The hook's settings with more lines at their end.
+    pub(crate) fn add_settings(&self, more: &str) {
+        let text = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), format!("{text}{more}\n")).unwrap();
+    }
+
+    /// BBB's settings with more lines at their end.
+    pub(crate) fn add_bbb_settings(&self, more: &str) {
+        let path = self.path("bigbluebutton.yml");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("{text}{more}\n")).unwrap();
+    }
+
+    /// Where bbb-web moves a published folder when it is unpublished or deleted.
+    pub(crate) fn move_to(&self, place: &str, id: &str, format: &str) {
+        let to = self.path("var").join(place).join(format);
+        fs::create_dir_all(&to).unwrap();
+        for from in ["published", "unpublished", "deleted"] {
+            let from = self.path("var").join(from).join(format).join(id);
+            if from.exists() {
+                fs::rename(from, to.join(id)).unwrap();
+                return;
+            }
+        }
+        panic!("{id} {format} is nowhere");
+    }
+
     /// Names of the jobs that wait.
     pub(crate) fn jobs(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.outbox()) else {
@@ -178,7 +206,7 @@ impl Node {
         all.map(|e| e.unwrap())
             .filter(|e| {
                 let name = e.file_name().to_string_lossy();
-                name.starts_with(".unfinished-") || name.starts_with(".leaving-")
+                name.starts_with(".unfinished") || name.starts_with(".leaving-")
             })
             .map(|e| e.path().to_owned())
             .collect()

@@ -1,7 +1,7 @@
 //! The other side of an upload: an honest tus server that checks every package, and lies or fails
 //! when told to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -63,6 +63,23 @@ pub(crate) struct Inner {
     /// Bytes of all PATCH bodies.
     pub(crate) received: u64,
     pub(crate) requests: Vec<String>,
+    /// What checksums of requests were made with; empty for none.
+    pub(crate) algorithms: BTreeSet<String>,
+    /// Longest request that the proxy before it lets pass.
+    pub(crate) longest_request: Option<u64>,
+    /// Whether everything is in Pod.
+    pub(crate) registered: bool,
+    /// What nodes told of their recordings, in order: record id, format, state.
+    pub(crate) told: Vec<(String, String, String)>,
+    /// Taken one per report of that kind.
+    pub(crate) telling_fails: u32,
+    pub(crate) reports: Vec<serde_json::Value>,
+    /// How many packages each question was about.
+    pub(crate) asked: Vec<usize>,
+    /// How far its clock is ahead.
+    pub(crate) clock_ahead: i64,
+    /// One-time codes.
+    pub(crate) codes: Vec<String>,
     next_id: u64,
 }
 
@@ -100,6 +117,7 @@ impl Peer {
             .route("/files/", any(collection))
             .route("/files/{id}", any(member))
             .route("/api/v1/recordings/{id}", get(recording))
+            .merge(super::node_api::routes())
             .with_state(peer.clone());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -193,13 +211,13 @@ impl Inner {
     }
 }
 
-fn unauthorized(headers: &HeaderMap, inner: &Inner) -> Option<Response> {
+pub(super) fn unauthorized(headers: &HeaderMap, inner: &Inner) -> Option<Response> {
     let wanted = format!("Bearer {}", inner.token);
     let known = headers.get("authorization").is_some_and(|h| *h == wanted);
     (!known).then(|| refusal(401, "unknown token"))
 }
 
-fn refusal(status: u16, error: &str) -> Response {
+pub(super) fn refusal(status: u16, error: &str) -> Response {
     let status = StatusCode::from_u16(status).unwrap();
     (status, Json(json!({ "error": error }))).into_response()
 }
@@ -208,8 +226,12 @@ fn number(headers: &HeaderMap, name: &str) -> u64 {
     headers[name].to_str().unwrap().parse().unwrap()
 }
 
-async fn collection(State(peer): State<Peer>, headers: HeaderMap) -> Response {
+async fn collection(State(peer): State<Peer>, method: Method, headers: HeaderMap) -> Response {
     let mut inner = peer.lock();
+    if method == Method::OPTIONS {
+        let known = [("tus-checksum-algorithm", "sha1,sha256,crc32")];
+        return (StatusCode::NO_CONTENT, known).into_response();
+    }
     inner.requests.push("POST".into());
     if let Some(refused) = unauthorized(&headers, &inner) {
         return refused;
@@ -281,6 +303,9 @@ async fn patch(peer: Peer, id: String, headers: HeaderMap, body: Body) -> Respon
         _ => {}
     }
     let announced = number(&headers, "content-length");
+    if peer.lock().longest_request.is_some_and(|l| announced > l) {
+        return refusal(413, "as a proxy says it");
+    }
     let mut stream = body.into_data_stream();
     let mut bytes = Vec::new();
     while let Some(piece) = stream.next().await {
@@ -289,8 +314,11 @@ async fn patch(peer: Peer, id: String, headers: HeaderMap, body: Body) -> Respon
             Err(_) => break,
         }
     }
+    let given = headers.get("upload-checksum").map(|h| h.to_str().unwrap());
+    let algorithm = given.map_or("", |given| given.split_once(' ').unwrap().0);
     let mut inner = peer.lock();
     inner.received += bytes.len() as u64;
+    inner.algorithms.insert(algorithm.to_owned());
     let Some(upload) = inner.uploads.get_mut(&id) else {
         return refusal(404, "no such upload");
     };
@@ -301,10 +329,13 @@ async fn patch(peer: Peer, id: String, headers: HeaderMap, body: Body) -> Respon
     if bytes.len() as u64 != announced {
         return refusal(400, "broken off");
     }
-    let checksum = format!("sha256 {}", BASE64.encode(Digest::of(&bytes).as_bytes()));
-    if let Some(given) = headers.get("upload-checksum") {
-        assert_eq!(given, &*checksum);
-    }
+    let right = match algorithm {
+        "crc32" => Some(BASE64.encode(crc32fast::hash(&bytes).to_be_bytes())),
+        "sha256" => Some(BASE64.encode(Digest::of(&bytes).as_bytes())),
+        _ => None,
+    };
+    let right = right.map(|digest| format!("{algorithm} {digest}"));
+    assert_eq!(given, right.as_deref());
     if let Some(Fault::Partial(n)) = fault {
         bytes.truncate(n);
     }
@@ -353,5 +384,6 @@ async fn recording(
     if packages.is_empty() {
         return refusal(404, "nothing is known of this recording");
     }
-    Json(json!({ "record_id": id, "packages": packages })).into_response()
+    let registered = inner.registered;
+    Json(json!({ "record_id": id, "packages": packages, "registered": registered })).into_response()
 }

@@ -19,7 +19,8 @@ const MODE: u32 = 0o644;
 
 #[derive(Debug)]
 pub(super) struct Layout {
-    manifest_json: Vec<u8>,
+    /// The first member, unless the package is a plain one.
+    manifest_json: Option<Vec<u8>>,
     /// First byte of each file's header, then of the end marker.
     starts: Vec<u64>,
     headers: Vec<(String, u64, u64)>,
@@ -42,19 +43,22 @@ pub(super) enum Piece {
 }
 
 impl Layout {
-    pub(super) fn of(manifest: &Manifest) -> io::Result<Layout> {
-        let manifest_json = manifest.to_json()?;
+    pub(super) fn of(manifest: &Manifest, plain: bool) -> io::Result<Layout> {
+        let manifest_json = if plain {
+            None
+        } else {
+            Some(manifest.to_json()?)
+        };
         let published = u64::try_from(manifest.published_at.as_second()).unwrap_or(0);
-        let first = (
-            MEMBER_NAME.to_owned(),
-            manifest_json.len() as u64,
-            published,
-        );
+        let first = manifest_json
+            .as_ref()
+            .map(|json| (MEMBER_NAME.to_owned(), json.len() as u64, published));
         let of_file = |file: &FileEntry| {
             let modified = u64::try_from(file.modified.as_second()).unwrap_or(0);
             (file.path.clone(), file.size, modified)
         };
-        let headers: Vec<_> = std::iter::once(first)
+        let headers: Vec<_> = first
+            .into_iter()
             .chain(manifest.files.iter().map(of_file))
             .collect();
         let mut starts = Vec::with_capacity(headers.len() + 1);
@@ -104,9 +108,13 @@ impl Layout {
         if offset >= *size {
             return Piece::Zeros(self.starts[member + 1] - position);
         }
-        match member.checked_sub(1) {
-            None => Piece::Bytes(self.manifest_json[to_index(offset)..].to_vec()),
-            Some(index) => Piece::File { index, offset },
+        match (&self.manifest_json, member) {
+            (Some(json), 0) => Piece::Bytes(json[to_index(offset)..].to_vec()),
+            (Some(_), _) => Piece::File {
+                index: member - 1,
+                offset,
+            },
+            (None, index) => Piece::File { index, offset },
         }
     }
 

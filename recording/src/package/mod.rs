@@ -59,7 +59,20 @@ impl Package {
     /// # Errors
     /// A name or size that no tar header can hold.
     pub fn new(root: &Path, manifest: Manifest) -> Result<Package, PackageError> {
-        let layout = Layout::of(&manifest).map_err(|e| PackageError::Layout(e.to_string()))?;
+        Package::laid_out(root, manifest, false)
+    }
+
+    /// The same without the manifest's member, as importers of other systems take it.
+    ///
+    /// # Errors
+    /// As for [`Package::new`].
+    pub fn plain(root: &Path, manifest: Manifest) -> Result<Package, PackageError> {
+        Package::laid_out(root, manifest, true)
+    }
+
+    fn laid_out(root: &Path, manifest: Manifest, plain: bool) -> Result<Package, PackageError> {
+        let layout =
+            Layout::of(&manifest, plain).map_err(|e| PackageError::Layout(e.to_string()))?;
         Ok(Package {
             root: root.into(),
             manifest,

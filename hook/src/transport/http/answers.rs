@@ -44,13 +44,13 @@ pub(super) fn failure(error: &reqwest::Error, url: &Url) -> Failure {
             ),
         )
     } else if is_tls(error, &lower) {
-        (
-            Cause::Tls,
-            format!(
-                "no trust in {place}: {}; set http.ca_file for a private authority",
-                last(error)
-            ),
-        )
+        let advice = if words.contains("CaUsedAsEndEntity") {
+            "the server shows the authority's own certificate: give it one that the authority signed"
+        } else {
+            "set http.ca_file for a private authority"
+        };
+        let message = format!("no trust in {place}: {}; {advice}", last(error));
+        (Cause::Tls, message)
     } else if error.is_timeout() {
         (Cause::Timeout, format!("{place} does not answer: {words}"))
     } else if error.is_connect() {

@@ -9,11 +9,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
 use recording::Package;
-use recording::digest::{Digest, Hasher};
+use recording::digest::Hasher;
 use recording::package::{PackageError, PackageReader};
 use tokio::sync::mpsc;
+
+use super::pace::Pace;
 
 /// Largest chunk, in bytes.
 pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
@@ -22,12 +27,67 @@ pub(super) const SMALLEST: u64 = 256 * 1024;
 /// Bytes read at a time: small enough for the allocator to use the same memory again and again.
 const PIECE: usize = 64 * 1024;
 
-/// Consecutive bytes of a package.
+/// How damage on the way is noticed. CRC-32 costs next to nothing; whether a package is what it
+/// should be is decided by the SHA-256 of every file, which the receiver takes at import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Crc32,
+    Sha256,
+}
+
+impl Algorithm {
+    /// The better one of those that a receiver names in `Tus-Checksum-Algorithm`.
+    pub(super) fn among(names: &str) -> Option<Algorithm> {
+        let has = |wanted: &str| names.split(',').any(|name| name.trim() == wanted);
+        if has("crc32") {
+            Some(Algorithm::Crc32)
+        } else {
+            has("sha256").then_some(Algorithm::Sha256)
+        }
+    }
+}
+
+/// A checksum in the making.
+enum Summing {
+    Crc32(crc32fast::Hasher),
+    Sha256(Hasher),
+}
+
+impl Summing {
+    fn of(algorithm: Algorithm) -> Summing {
+        match algorithm {
+            Algorithm::Crc32 => Summing::Crc32(crc32fast::Hasher::new()),
+            Algorithm::Sha256 => Summing::Sha256(Hasher::default()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Summing::Crc32(hasher) => hasher.update(bytes),
+            Summing::Sha256(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// What `Upload-Checksum` says.
+    fn finish(self) -> String {
+        match self {
+            Summing::Crc32(hasher) => {
+                format!("crc32 {}", BASE64.encode(hasher.finalize().to_be_bytes()))
+            }
+            Summing::Sha256(hasher) => {
+                format!("sha256 {}", BASE64.encode(hasher.finish().as_bytes()))
+            }
+        }
+    }
+}
+
+/// Consecutive bytes of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub(super) offset: u64,
     pub(super) length: u64,
-    pub(super) sha256: Option<Digest>,
+    /// What `Upload-Checksum` is to say.
+    pub(super) checksum: Option<String>,
 }
 
 impl Chunk {
@@ -46,7 +106,12 @@ pub(super) struct Chunks {
 
 impl Chunks {
     /// Starts at a byte, hashing or not; the thread ends with the package, or when this is dropped.
-    pub(super) fn read(package: Arc<Package>, offset: u64, size: u64, checksums: bool) -> Chunks {
+    pub(super) fn read(
+        package: Arc<Package>,
+        offset: u64,
+        size: u64,
+        algorithm: Option<Algorithm>,
+    ) -> Chunks {
         let (hashed, ready) = mpsc::channel(1);
         let size = Arc::new(AtomicU64::new(size));
         let wanted = size.clone();
@@ -57,14 +122,13 @@ impl Chunks {
             let mut start = offset;
             loop {
                 let size = wanted.load(Ordering::Relaxed);
-                let chunk = if checksums {
-                    hash(&mut reader, size, &mut buffer)
-                } else {
-                    Ok(Chunk {
+                let chunk = match algorithm {
+                    Some(algorithm) => hash(&mut reader, size, &mut buffer, algorithm),
+                    None => Ok(Chunk {
                         offset: start,
                         length: size.min(package.length().saturating_sub(start)),
-                        sha256: None,
-                    })
+                        checksum: None,
+                    }),
                 };
                 start = chunk.as_ref().map_or(start, Chunk::end);
                 if matches!(chunk, Ok(Chunk { length: 0, .. })) {
@@ -94,21 +158,22 @@ fn hash(
     reader: &mut PackageReader<&Package>,
     size: u64,
     buffer: &mut [u8],
+    algorithm: Algorithm,
 ) -> Result<Chunk, PackageError> {
     let offset = reader.position();
-    let mut hasher = Hasher::default();
+    let mut sum = Summing::of(algorithm);
     while reader.position() - offset < size {
         let left = size - (reader.position() - offset);
         let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         match reader.fill(&mut buffer[..want])? {
             0 => break,
-            n => hasher.update(&buffer[..n]),
+            n => sum.update(&buffer[..n]),
         }
     }
     Ok(Chunk {
         offset,
         length: reader.position() - offset,
-        sha256: Some(hasher.finish()),
+        checksum: Some(sum.finish()),
     })
 }
 
@@ -116,6 +181,7 @@ fn hash(
 pub(super) fn body(
     package: Arc<Package>,
     chunk: &Chunk,
+    pace: Option<Arc<Pace>>,
     moved: impl Fn() + Send + 'static,
 ) -> reqwest::Body {
     let mut reader = PackageReader::new(package, chunk.offset).without_digests();
@@ -128,7 +194,18 @@ pub(super) fn body(
         }
         Some(piece(&mut reader, left))
     });
-    reqwest::Body::wrap_stream(futures::stream::iter(pieces))
+    let pieces = futures::stream::iter(pieces);
+    let Some(pace) = pace else {
+        return reqwest::Body::wrap_stream(pieces);
+    };
+    reqwest::Body::wrap_stream(pieces.then(move |piece: io::Result<Bytes>| {
+        let length = piece.as_ref().map_or(0, |p| p.len() as u64);
+        let wait = pace.wait(length, std::time::Instant::now());
+        async move {
+            tokio::time::sleep(wait).await;
+            piece
+        }
+    }))
 }
 
 fn piece(reader: &mut PackageReader<Arc<Package>>, left: u64) -> io::Result<Bytes> {
@@ -160,6 +237,21 @@ pub(super) fn adapted(sent: u64, seconds: f64, current: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_cheapest_checksum_that_both_know() {
+        for (names, wanted) in [
+            ("sha1,sha256,crc32", Some(Algorithm::Crc32)),
+            ("sha1, sha256", Some(Algorithm::Sha256)),
+            ("sha1,md5", None),
+            ("", None),
+        ] {
+            assert_eq!(Algorithm::among(names), wanted, "{names}");
+        }
+        let mut sum = Summing::of(Algorithm::Crc32);
+        sum.update(b"hello");
+        assert_eq!(sum.finish(), "crc32 NhCmhg==");
+    }
 
     #[test]
     fn chunks_follow_the_link() {

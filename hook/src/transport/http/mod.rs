@@ -1,24 +1,31 @@
 //! tus 1.0.0 over HTTP to a receiver: what is sent resumes at the byte.
 
 mod answers;
+mod api;
 mod chunks;
+mod pace;
 mod standing;
 mod upload;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use recording::digest::Digest;
-use recording::protocol::{PackageStatus, RECORDINGS_PATH, RecordingState};
+use recording::protocol::{PackageStatus, RecordingState};
 use recording::settings::SettingsError;
 use recording::{Package, PlaybackFormat, RecordId};
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Url};
+use tokio::sync::OnceCell;
+use tracing::warn;
 
-use super::{Delivered, Journal, Known, Stop};
+use super::{Delivered, Journal, Known};
 use crate::failure::{Cause, Failure};
 use crate::settings::{Settings, std_duration};
+use crate::stop::Stop;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -31,6 +38,13 @@ pub(crate) struct Http {
     token_file: PathBuf,
     stall_timeout: Duration,
     checksums: bool,
+    /// What the receiver takes checksums in, once it has been asked.
+    algorithm: OnceCell<Option<chunks::Algorithm>>,
+    pace: Option<Arc<pace::Pace>>,
+    /// Largest chunk that a proxy on the way lets pass, as far as is known.
+    ceiling: AtomicU64,
+    /// Whether it was said that others can read the token.
+    warned: AtomicBool,
 }
 
 impl Http {
@@ -74,6 +88,12 @@ impl Http {
             token_file,
             stall_timeout: std_duration(section.stall_timeout),
             checksums: section.checksums,
+            algorithm: OnceCell::new(),
+            pace: section
+                .bandwidth_limit
+                .map(|rate| Arc::new(pace::Pace::of(rate.0))),
+            ceiling: AtomicU64::new(chunks::LARGEST),
+            warned: AtomicBool::new(false),
         })
     }
 
@@ -84,21 +104,8 @@ impl Http {
         format: &PlaybackFormat,
         digest: &Digest,
     ) -> Result<Known, Failure> {
-        let url = self.url(&format!("{RECORDINGS_PATH}{record_id}"))?;
-        let request = self.request(Method::GET, &url)?;
-        let answer = self.finish(request, &url).await?;
-        match answer.status() {
-            StatusCode::NOT_FOUND => Ok(Known::Unknown),
-            StatusCode::OK => {
-                let body = answers::body(answer, self.stall_timeout).await;
-                let state: RecordingState = serde_json::from_slice(&body).map_err(|e| {
-                    let message = format!("{url} did not answer with a recording's state ({e}); is http.receiver right?");
-                    Failure::new(Cause::Protocol, message)
-                })?;
-                Ok(known_in(&state, format, digest))
-            }
-            _ => Err(answers::refused("asking for the recording's state", answer, self).await),
-        }
+        let state = self.recording(record_id).await?;
+        Ok(state.map_or(Known::Unknown, |state| known_in(&state, format, digest)))
     }
 
     /// See [`super::Transport::deliver`].
@@ -130,6 +137,7 @@ impl Http {
             );
             Failure::new(Cause::Settings, message)
         })?;
+        self.warn_of_readers();
         let token = token.trim();
         if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) {
             let message = format!(
@@ -139,6 +147,17 @@ impl Http {
             return Err(Failure::new(Cause::Settings, message));
         }
         Ok(self.client.request(method, url.clone()).bearer_auth(token))
+    }
+
+    /// Says once that the token is no secret on this node.
+    fn warn_of_readers(&self) {
+        let open = others_read(&self.token_file);
+        if open && !self.warned.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            warn!(
+                "everybody on this node can read the token: chmod 600 {}",
+                self.token_file.display()
+            );
+        }
     }
 
     /// Sends a request whose body is small and waits for the head of the answer.
@@ -153,6 +172,11 @@ impl Http {
             Err(_) => Err(answers::stalled(url, self.stall_timeout)),
         }
     }
+}
+
+/// Whether users other than a file's owner and group can read it.
+pub(crate) fn others_read(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|m| m.permissions().mode() & 0o007 != 0)
 }
 
 fn base_url(text: &str) -> Result<Url, String> {

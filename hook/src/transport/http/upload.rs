@@ -12,10 +12,11 @@ use recording::protocol::{DIGEST_KEY, FILENAME_KEY, FILES_PATH, package_file_nam
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
-use super::chunks::{Chunk, Chunks, SMALLEST, adapted, body};
+use super::chunks::{Algorithm, Chunk, Chunks, SMALLEST, adapted, body};
 use super::standing::{Standing, Step};
-use super::{Delivered, Http, Journal, Stop, answers};
+use super::{Delivered, Http, Journal, answers};
 use crate::failure::{Cause, Failure};
+use crate::stop::Stop;
 
 const VERSION: &str = "1.0.0";
 const OFFSET: &str = "Upload-Offset";
@@ -33,6 +34,7 @@ pub(super) struct Upload<'a> {
     journal: &'a dyn Journal,
     stop: &'a Stop,
     chunk_size: u64,
+    algorithm: Option<Algorithm>,
     new_uploads: u32,
 }
 
@@ -42,6 +44,8 @@ enum Sent {
     At(u64),
     /// The receiver has to be asked where it stands.
     Unclear(Failure),
+    /// Something on the way does not let a request of this length pass.
+    TooLong(Failure),
     /// The receiver no longer knows the upload.
     Gone,
 }
@@ -58,7 +62,8 @@ impl<'a> Upload<'a> {
             package,
             journal,
             stop,
-            chunk_size: FIRST_CHUNK,
+            chunk_size: FIRST_CHUNK.min(http.ceiling.load(Ordering::Relaxed)),
+            algorithm: None,
             new_uploads: 0,
         }
     }
@@ -68,6 +73,7 @@ impl<'a> Upload<'a> {
     /// # Errors
     /// The receiver cannot be reached, refuses, or a file changed.
     pub(super) async fn run(mut self, place: Option<&str>) -> Result<Delivered, Failure> {
+        self.algorithm = self.http.algorithm().await;
         let known = match place.and_then(|place| place.parse::<Url>().ok()) {
             // A place kept from before the receiver moved would get the token of the new one.
             Some(url) if url.origin() == self.http.base.origin() => {
@@ -117,9 +123,20 @@ impl<'a> Upload<'a> {
                         Sent::Gone => return Ok(None),
                         Sent::At(at) => {
                             let seconds = begun.elapsed().as_secs_f64();
-                            self.chunk_size = adapted(chunk.length, seconds, self.chunk_size);
+                            self.chunk_size = adapted(chunk.length, seconds, self.chunk_size)
+                                .min(self.http.ceiling.load(Ordering::Relaxed));
                             chunks.resize(self.chunk_size);
                             standing.answered(chunk.end(), at)
+                        }
+                        Sent::TooLong(failure) => {
+                            let smaller = chunk.length / 2 / SMALLEST * SMALLEST;
+                            if smaller < SMALLEST {
+                                return Err(failure);
+                            }
+                            self.http.ceiling.fetch_min(smaller, Ordering::Relaxed);
+                            self.chunk_size = smaller;
+                            chunks = self.chunks(standing.offset());
+                            standing.begin()
                         }
                         Sent::Unclear(failure) => {
                             last_failure = Some(failure);
@@ -197,7 +214,7 @@ impl<'a> Upload<'a> {
 
     fn chunks(&self, offset: u64) -> Chunks {
         let (package, size) = (self.package.clone(), self.chunk_size);
-        Chunks::read(package, offset, size, self.http.checksums)
+        Chunks::read(package, offset, size, self.algorithm)
     }
 
     async fn patch(&self, url: &Url, chunk: &Chunk) -> Result<Sent, Failure> {
@@ -207,11 +224,11 @@ impl<'a> Upload<'a> {
             .header(CONTENT_TYPE, "application/offset+octet-stream")
             .header(CONTENT_LENGTH, chunk.length)
             .header(OFFSET, chunk.offset);
-        if let Some(sha256) = chunk.sha256 {
-            let checksum = format!("sha256 {}", BASE64.encode(sha256.as_bytes()));
+        if let Some(checksum) = &chunk.checksum {
             request = request.header("Upload-Checksum", checksum);
         }
-        let request = request.body(body(self.package.clone(), chunk, moved.reporter()));
+        let pace = self.http.pace.clone();
+        let request = request.body(body(self.package.clone(), chunk, pace, moved.reporter()));
         let stall = self.http.stall_timeout;
         let answer = tokio::select! {
             answer = request.send() => answer.map_err(|e| answers::failure(&e, url)),
@@ -229,6 +246,10 @@ impl<'a> Upload<'a> {
                 Sent::At,
             )),
             404 | 410 => Ok(Sent::Gone),
+            // The whole upload was not too long when it was begun, so this one request is: a proxy.
+            413 => Ok(Sent::TooLong(
+                answers::refused(doing, answer, self.http).await,
+            )),
             408 | 409 | 423 | 429 | CHECKSUM_MISMATCH | 500..=506 | 508..=599 => Ok(Sent::Unclear(
                 answers::refused(doing, answer, self.http).await,
             )),
@@ -241,6 +262,27 @@ impl<'a> Upload<'a> {
             .http
             .request(method, url)?
             .header("Tus-Resumable", VERSION))
+    }
+}
+
+impl Http {
+    /// What checksums are taken in here: asked once, since receivers of other versions know others.
+    async fn algorithm(&self) -> Option<Algorithm> {
+        if !self.checksums {
+            return None;
+        }
+        let ask = async || -> Result<Option<Algorithm>, Failure> {
+            let url = self.url(FILES_PATH)?;
+            let request = self.request(Method::OPTIONS, &url)?;
+            let answer = self.finish(request, &url).await?;
+            let names = answer.headers().get("Tus-Checksum-Algorithm");
+            Ok(names
+                .and_then(|names| names.to_str().ok())
+                .and_then(Algorithm::among))
+        };
+        // Whatever is wrong now, the upload itself will tell.
+        let asked = self.algorithm.get_or_try_init(ask).await;
+        asked.copied().unwrap_or(Some(Algorithm::Sha256))
     }
 }
 

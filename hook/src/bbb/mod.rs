@@ -1,5 +1,8 @@
 //! The BBB node as it lies on the disk: where it publishes and where it keeps raw recordings.
 
+mod steps;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use recording::settings::SettingsError;
 use recording::{PlaybackFormat, RecordId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::settings::{BigbluebuttonYml, Settings};
 
@@ -23,6 +27,26 @@ pub(crate) struct Node {
     pub(crate) published_dir: PathBuf,
     /// Holds `raw/<record id>/events.xml` and `status/`.
     pub(crate) recording_dir: PathBuf,
+    /// Where BBB's scripts are, `publish/` and `post_publish/` among them.
+    pub(crate) scripts_dir: PathBuf,
+    /// The version that BBB's settings tell; old ones tell none.
+    pub(crate) version: Option<String>,
+    /// Formats that BBB publishes of every recording, as far as its settings tell.
+    pub(crate) formats: BTreeSet<PlaybackFormat>,
+}
+
+/// Where bbb-web keeps a published folder; it moves folders between these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    Published,
+    Unpublished,
+    Deleted,
+}
+
+impl Place {
+    /// All places.
+    pub(crate) const ALL: [Place; 3] = [Place::Published, Place::Unpublished, Place::Deleted];
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +54,9 @@ pub(crate) struct Node {
 struct Keys {
     published_dir: Option<PathBuf>,
     recording_dir: Option<PathBuf>,
+    bbb_version: Option<Value>,
+    /// As it stands there: nonsense in it must not keep `publish` from its work.
+    steps: Option<Value>,
 }
 
 impl Node {
@@ -38,21 +65,33 @@ impl Node {
     /// # Errors
     /// The file named in the settings is missing, or a file is not what BBB writes.
     pub(crate) fn of(settings: &Settings) -> Result<Node, SettingsError> {
-        let keys = match &settings.bbb.bigbluebutton_yml {
-            BigbluebuttonYml::At(path) if !path.is_file() => {
+        let section = &settings.bbb;
+        let (scripts, over) = match (&section.bigbluebutton_yml, &section.recording_yml) {
+            (BigbluebuttonYml::At(path), _) if !path.is_file() => {
                 return Err(SettingsError::key(
                     &settings.path,
                     "bbb.bigbluebutton_yml",
                     format!("{} is not a file", path.display()),
                 ));
             }
-            BigbluebuttonYml::At(path) => recording::settings::read(path)?,
-            BigbluebuttonYml::Auto => Keys::auto(Path::new(SCRIPTS_YML), Path::new(OVERRIDE_YML))?,
+            (BigbluebuttonYml::At(path), over) => (path.as_path(), over.as_deref()),
+            (BigbluebuttonYml::Auto, over) => (
+                Path::new(SCRIPTS_YML),
+                Some(over.as_deref().unwrap_or(Path::new(OVERRIDE_YML))),
+            ),
         };
+        let keys = Keys::of(scripts, over)?;
+        let scripts_dir = scripts.parent().unwrap_or(scripts).to_owned();
         let or = |path: Option<PathBuf>, default: &str| path.unwrap_or_else(|| default.into());
         Ok(Node {
             published_dir: or(keys.published_dir, "/var/bigbluebutton/published"),
             recording_dir: or(keys.recording_dir, "/var/bigbluebutton/recording"),
+            version: keys.bbb_version.as_ref().map(text),
+            formats: match &keys.steps {
+                Some(steps) => steps::published(steps),
+                None => steps::of_scripts(&scripts_dir),
+            },
+            scripts_dir,
         })
     }
 
@@ -62,6 +101,30 @@ impl Node {
             let beside = self.recording_dir.parent().unwrap_or(&self.recording_dir);
             beside.join("bbb2pod/outbox")
         })
+    }
+
+    /// `published`, `unpublished` or `deleted`.
+    pub(crate) fn root(&self, place: Place) -> PathBuf {
+        match place {
+            Place::Published => self.published_dir.clone(),
+            Place::Unpublished => self.published_dir.with_file_name("unpublished"),
+            Place::Deleted => self.published_dir.with_file_name("deleted"),
+        }
+    }
+
+    /// Where a folder lies now; empty ones, as old versions of BBB leave them, do not count.
+    pub(crate) fn place_of(&self, format: &PlaybackFormat, record_id: &RecordId) -> Option<Place> {
+        let below = Path::new(format.as_str()).join(record_id.as_str());
+        Place::ALL.into_iter().find(|place| {
+            let folder = self.root(*place).join(&below);
+            is_folder(&folder)
+                && fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some())
+        })
+    }
+
+    /// Whether the raw recording is there, from which BBB can make its formats anew.
+    pub(crate) fn has_raw(&self, record_id: &RecordId) -> bool {
+        is_folder(&self.recording_dir.join("raw").join(record_id.as_str()))
     }
 
     /// The folder of a published recording.
@@ -138,7 +201,7 @@ impl Node {
 }
 
 impl Keys {
-    fn auto(scripts: &Path, over: &Path) -> Result<Keys, SettingsError> {
+    fn of(scripts: &Path, over: Option<&Path>) -> Result<Keys, SettingsError> {
         let read = |path: &Path| -> Result<Keys, SettingsError> {
             if path.is_file() {
                 recording::settings::read(path)
@@ -146,12 +209,22 @@ impl Keys {
                 Ok(Keys::default())
             }
         };
-        let (base, over) = (read(scripts)?, read(over)?);
+        let base = read(scripts)?;
+        let over = over.map(read).transpose()?.unwrap_or_default();
         Ok(Keys {
             published_dir: over.published_dir.or(base.published_dir),
             recording_dir: over.recording_dir.or(base.recording_dir),
+            bbb_version: over.bbb_version.or(base.bbb_version),
+            // BBB lays one file over the other key by key, so these replace each other whole.
+            steps: over.steps.or(base.steps),
         })
     }
+}
+
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Whether a path is a folder itself; a link to one is not followed.
@@ -172,16 +245,17 @@ mod tests {
             "published_dir: /p\nrecording_dir: /r\nplayback_host: 1.2.3.4\n",
         )
         .unwrap();
-        let keys = Keys::auto(&scripts, &over).unwrap();
+        let keys = Keys::of(&scripts, Some(&over)).unwrap();
         assert_eq!(keys.published_dir, Some("/p".into()));
         fs::write(
             &over,
             "published_dir: /q\nsteps:\n  captions: 'process:presentation'\n",
         )
         .unwrap();
-        let keys = Keys::auto(&scripts, &over).unwrap();
+        let keys = Keys::of(&scripts, Some(&over)).unwrap();
         assert_eq!(keys.published_dir, Some("/q".into()));
         assert_eq!(keys.recording_dir, Some("/r".into()));
+        assert!(keys.steps.is_some());
     }
 
     #[test]
@@ -190,6 +264,9 @@ mod tests {
         let node = Node {
             published_dir: dir.path().join("published"),
             recording_dir: dir.path().join("recording"),
+            scripts_dir: dir.path().into(),
+            version: None,
+            formats: BTreeSet::new(),
         };
         let meeting = "a-1640700000000";
         let segment: RecordId = format!("{meeting}-1640700005000").parse().unwrap();

@@ -4,6 +4,8 @@
 //! own section is checked when that transport is opened, so that a mistake there cannot keep
 //! `publish` from taking its snapshot.
 
+pub(crate) mod window;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use jiff::SignedDuration;
 use recording::PlaybackFormat;
 use recording::settings::{SettingsError, read};
 use serde::Deserialize;
+
+use window::{Rate, Window};
 
 /// Where the settings lie unless told otherwise.
 pub(crate) const DEFAULT_PATH: &str = "/etc/bbb2pod/hook.yml";
@@ -26,6 +30,7 @@ pub(crate) struct Settings {
     /// The node's name in manifests; the host name unless given.
     pub(crate) node: Option<String>,
     pub(crate) transport: TransportKind,
+    pub(crate) package: PackageKind,
     pub(crate) http: HttpSettings,
     pub(crate) rsync: RsyncSettings,
     pub(crate) directory: DirectorySettings,
@@ -37,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) bbb: BbbSettings,
     pub(crate) retry: Retry,
     pub(crate) sweep: Sweep,
+    pub(crate) prune: Prune,
 }
 
 /// How packages leave the node.
@@ -47,6 +53,17 @@ pub(crate) enum TransportKind {
     Http,
     Rsync,
     Directory,
+}
+
+/// What a package looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PackageKind {
+    /// With a manifest, for a bbb2pod receiver.
+    #[default]
+    Bbb2pod,
+    /// The published folder and nothing else, as importers of other systems take it.
+    Plain,
 }
 
 /// The section `http`.
@@ -63,6 +80,10 @@ pub(crate) struct HttpSettings {
     pub(crate) proxy: Option<String>,
     /// Uploads at a time.
     pub(crate) parallel: usize,
+    /// Bytes a second for all uploads together; as fast as the link unless given.
+    pub(crate) bandwidth_limit: Option<Rate>,
+    /// Hours in which packages are sent; at any time unless given.
+    pub(crate) window: Option<Window>,
     /// How long nothing may move before a request is given up.
     pub(crate) stall_timeout: SignedDuration,
     /// Whether every request carries a digest of its bytes, so that damage on the way is found at
@@ -78,8 +99,10 @@ impl Default for HttpSettings {
             ca_file: None,
             proxy: None,
             parallel: 2,
+            bandwidth_limit: None,
+            window: None,
             stall_timeout: SignedDuration::from_secs(60),
-            checksums: false,
+            checksums: true,
         }
     }
 }
@@ -91,6 +114,7 @@ pub(crate) struct DirectorySettings {
     /// The receiver's spool, mounted on the node.
     pub(crate) spool_dir: Option<PathBuf>,
     /// Group that packages get.
+    #[serde(alias = "spool_group")]
     pub(crate) group: Option<String>,
     /// Refuse when the spool lies on the node's own disk.
     pub(crate) require_mount: bool,
@@ -175,6 +199,8 @@ impl Filters {
 pub(crate) struct BbbSettings {
     /// BBB's own settings; `auto` looks where its generations keep them.
     pub(crate) bigbluebutton_yml: BigbluebuttonYml,
+    /// What is laid over it.
+    pub(crate) recording_yml: Option<PathBuf>,
 }
 
 /// Where BBB's own settings lie.
@@ -241,6 +267,45 @@ impl Sweep {
     }
 }
 
+/// The section `prune`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Prune {
+    /// Whether anything is ever deleted on the node.
+    pub(crate) enabled: bool,
+    /// Days that must have passed since the receiver confirmed the last format.
+    pub(crate) after_days: u32,
+    /// What the receiver must have confirmed.
+    pub(crate) only_when: OnlyWhen,
+    /// Formats that must be there and confirmed; what BBB's own steps produce unless given.
+    pub(crate) formats: Vec<PlaybackFormat>,
+    /// BBB's program that deletes.
+    pub(crate) bbb_record: PathBuf,
+}
+
+/// What the receiver must have confirmed before a recording is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnlyWhen {
+    /// Everything of it is in Pod.
+    #[default]
+    Registered,
+    /// Everything of it is in the receiver's archive.
+    Archived,
+}
+
+impl Default for Prune {
+    fn default() -> Prune {
+        Prune {
+            enabled: false,
+            after_days: 30,
+            only_when: OnlyWhen::Registered,
+            formats: Vec::new(),
+            bbb_record: "bbb-record".into(),
+        }
+    }
+}
+
 impl Settings {
     /// Reads and checks the settings.
     ///
@@ -276,6 +341,20 @@ impl Settings {
         }
         if self.retry.longest < self.retry.first {
             return wrong("retry.longest", "must not be less than retry.first");
+        }
+        if self.package == PackageKind::Plain && self.transport == TransportKind::Http {
+            return wrong(
+                "package",
+                "plain packages go into the spool of another system, by rsync or directory; a \
+                 receiver wants the manifest",
+            );
+        }
+        if self.prune.enabled && self.transport != TransportKind::Http {
+            return wrong(
+                "prune.enabled",
+                "nobody confirms what went by rsync or directory, so nothing may be deleted; \
+                 set transport: http",
+            );
         }
         match &self.node {
             Some(name) if name.trim().is_empty() => wrong("node", "must not be empty"),
@@ -321,6 +400,17 @@ mod tests {
             ("transport: pigeon", "transport: unknown value `pigeon`"),
             ("filters: {formats: ['../x']}", "filters.formats[0]"),
             ("node: ''", "node: must not be empty"),
+            (
+                "http: {window: 20-06}",
+                "http.window: \"20-06\" is no window",
+            ),
+            ("http: {bandwidth_limit: 1KB}", "less than 64KiB"),
+            ("package: plain", "package: plain packages go into"),
+            (
+                "{transport: directory, prune: {enabled: true}}",
+                "prune.enabled: nobody confirms",
+            ),
+            ("prune: {only_when: sent}", "prune.only_when"),
         ] {
             let said = read_text(yaml).unwrap_err();
             assert!(said.contains(words), "{yaml}: {said}");

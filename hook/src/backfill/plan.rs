@@ -1,0 +1,299 @@
+//! What is decided on every recording that the node has published.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use recording::digest::Digest;
+use recording::protocol::{NodeRecording, PackageName, PackageStatus};
+use recording::{Metadata, PlaybackFormat, RecordId};
+use serde::Serialize;
+use tracing::warn;
+
+use crate::bbb::{Node, Place};
+use crate::cli::{Backfill, Order};
+use crate::content;
+use crate::error::Error;
+use crate::filters;
+use crate::inventory::{self, Found};
+use crate::outbox::digests::Digests;
+use crate::outbox::looks::Looks;
+use crate::outbox::{Fate, Known, Outbox};
+use crate::receiver::Receiver;
+use crate::settings::{Filters, Settings, TransportKind};
+use crate::stop::Stop;
+
+/// One recording in one format, and what is decided on it.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    pub(super) record_id: RecordId,
+    pub(super) format: PlaybackFormat,
+    pub(super) place: Place,
+    /// When the meeting began, as far as known.
+    pub(super) start: Option<Timestamp>,
+    pub(super) bytes: u64,
+    pub(super) decision: Decision,
+    /// Why it is not taken, or why it could not be.
+    pub(super) reason: Option<String>,
+    #[serde(skip)]
+    pub(super) root: PathBuf,
+    #[serde(skip)]
+    pub(super) fingerprint: Digest,
+    /// The content, when the receiver has it though no job of this outbox brought it there.
+    #[serde(skip)]
+    pub(super) confirmed: Option<Digest>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Decision {
+    /// To be taken, or taken.
+    Send,
+    Skip,
+    Failed,
+}
+
+impl Line {
+    pub(super) fn skip(&mut self, why: String) {
+        self.decision = Decision::Skip;
+        self.reason = Some(why);
+    }
+}
+
+/// Every recording with what is decided on it, in the order of sending.
+///
+/// # Errors
+/// Options that make no sense, or a folder that cannot be read.
+pub(super) fn plan(
+    settings: &Settings,
+    asked: &Backfill,
+    node: &Node,
+    outbox: &Outbox,
+    digests: &mut Digests,
+    stop: &Stop,
+) -> Result<Vec<Line>, Error> {
+    let wanted = Wanted::of(settings, asked)?;
+    let known = outbox
+        .known()
+        .map_err(|e| Error::disk("cannot read the outbox", outbox.dir(), &e))?;
+    let looks = Looks::of(outbox);
+    let places = if asked.unpublished {
+        &[Place::Published, Place::Unpublished][..]
+    } else {
+        &[Place::Published]
+    };
+    let mut lines = inventory::each(node, places, Some(&looks), |found| {
+        Some(line(&wanted, &known, found))
+    })
+    .map_err(|e| Error::disk("cannot read", &node.published_dir, &e))?;
+    looks.keep();
+    if settings.transport == TransportKind::Http {
+        ask_receiver(settings, &mut lines, digests, stop)?;
+    }
+    lines.sort_by(|a, b| match asked.order {
+        Order::Oldest => (a.start, &a.record_id).cmp(&(b.start, &b.record_id)),
+        Order::Newest => (b.start, &b.record_id).cmp(&(a.start, &a.record_id)),
+        Order::Smallest => a.bytes.cmp(&b.bytes),
+    });
+    let chosen = lines.iter_mut().filter(|l| l.decision == Decision::Send);
+    for (n, line) in (1..).zip(chosen) {
+        if n < asked.min || asked.max.is_some_and(|max| n > max) {
+            line.skip(format!("it is number {n}, outside --min and --max"));
+        }
+    }
+    Ok(lines)
+}
+
+/// What is asked for: the settings' filters, made narrower by the options.
+struct Wanted {
+    filters: Filters,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    ids: Option<BTreeSet<String>>,
+}
+
+impl Wanted {
+    fn of(settings: &Settings, asked: &Backfill) -> Result<Wanted, Error> {
+        let mut filters = settings.filters.clone();
+        if !asked.format.is_empty() {
+            filters.formats = asked.format.clone();
+        }
+        if !asked.origin.is_empty() {
+            filters.origins = asked.origin.clone();
+        }
+        filters.meta.extend(asked.meta.iter().cloned());
+        let ids = asked.id_file.as_ref().map(|path| {
+            let text = fs::read_to_string(path)
+                .map_err(|e| Error::input(format!("--id-file {}: {e}", path.display())))?;
+            let ids = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            Ok::<_, Error>(ids.map(str::to_owned).collect())
+        });
+        Ok(Wanted {
+            filters,
+            since: asked.since.map(midnight).transpose()?,
+            until: asked.until.map(midnight).transpose()?,
+            ids: ids.transpose()?,
+        })
+    }
+
+    fn left_out(&self, line: &Line, metadata: Option<&Metadata>) -> Option<String> {
+        if self
+            .ids
+            .as_ref()
+            .is_some_and(|ids| !ids.contains(line.record_id.as_str()))
+        {
+            return Some("--id-file does not list it".to_owned());
+        }
+        if self
+            .since
+            .is_some_and(|since| line.start.is_none_or(|start| start < since))
+        {
+            return Some("it began before --since".to_owned());
+        }
+        if self
+            .until
+            .is_some_and(|until| line.start.is_none_or(|start| start >= until))
+        {
+            return Some("it began on --until or later".to_owned());
+        }
+        filters::left_out(&self.filters, &line.format, metadata)
+    }
+}
+
+/// The beginning of a day in the node's time zone.
+fn midnight(day: Date) -> Result<Timestamp, Error> {
+    let zoned = day.to_zoned(TimeZone::system()).map_err(Error::input)?;
+    Ok(zoned.timestamp())
+}
+
+fn line(wanted: &Wanted, known: &Known, found: Found) -> Line {
+    let start = found.metadata.as_ref().and_then(|m| m.start);
+    let mut line = Line {
+        start: start.or_else(|| start_in(&found.record_id)),
+        bytes: found.look.bytes,
+        decision: Decision::Send,
+        reason: None,
+        fingerprint: found.look.fingerprint,
+        confirmed: None,
+        place: found.place,
+        root: found.root,
+        record_id: found.record_id,
+        format: found.format,
+    };
+    if let Some(why) = wanted.left_out(&line, found.metadata.as_ref()) {
+        line.skip(why);
+    } else if let Some(fate) = known.fate(&line.record_id, &line.format, &line.fingerprint) {
+        line.skip(match fate {
+            Fate::Waiting => "it waits already".to_owned(),
+            Fate::Done => "it was sent already".to_owned(),
+        });
+    }
+    line
+}
+
+/// BBB's ids end with the milliseconds at which the meeting was created.
+fn start_in(record_id: &RecordId) -> Option<Timestamp> {
+    let meeting = record_id.whole_meeting();
+    let id = meeting.as_ref().unwrap_or(record_id).as_str();
+    let (_, millis) = id.rsplit_once('-').filter(|(_, m)| m.len() == 13)?;
+    Timestamp::from_millisecond(millis.parse().ok()?).ok()
+}
+
+/// Leaves out what the receiver has already.
+///
+/// Most recordings need not be read for that: one that the receiver has never seen in this format
+/// is to be sent, and a digest that was taken once is remembered.
+fn ask_receiver(
+    settings: &Settings,
+    lines: &mut [Line],
+    digests: &mut Digests,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let receiver = Receiver::open(settings)?;
+    let there = match receiver.wait(receiver.http.recordings()) {
+        Ok(there) => there,
+        Err(e) => {
+            warn!(error = %e, "cannot ask the receiver what it has; planning without");
+            return Ok(());
+        }
+    };
+    let there: HashMap<(&RecordId, &PlaybackFormat), &NodeRecording> = there
+        .iter()
+        .map(|r| ((&r.record_id, &r.format), r))
+        .collect();
+    read_what_may_be_there(lines, &there, digests, stop);
+    let chosen: Vec<&mut Line> = lines
+        .iter_mut()
+        .filter(|l| l.decision == Decision::Send)
+        .collect();
+    let asked: Vec<(&mut Line, Digest)> = chosen
+        .into_iter()
+        .filter_map(|line| {
+            let digest = digests.get(&line.record_id, &line.format, &line.fingerprint)?;
+            Some((line, digest))
+        })
+        .collect();
+    let names: Vec<PackageName> = asked
+        .iter()
+        .map(|(line, digest)| PackageName {
+            record_id: line.record_id.clone(),
+            format: line.format.clone(),
+            digest: *digest,
+        })
+        .collect();
+    match receiver.wait(receiver.http.known_packages(&names)) {
+        Ok(statuses) => {
+            for ((line, digest), status) in asked.into_iter().zip(statuses) {
+                match status {
+                    Some(PackageStatus::Archived) => {
+                        line.confirmed = Some(digest);
+                        line.skip("the receiver has it already".to_owned());
+                    }
+                    Some(PackageStatus::Spooled) => {
+                        line.skip("it lies in the receiver's spool already".to_owned());
+                    }
+                    Some(PackageStatus::Rejected | PackageStatus::Superseded) | None => {}
+                }
+            }
+        }
+        Err(e) => warn!(error = %e, "cannot ask the receiver which contents it has"),
+    }
+    Ok(())
+}
+
+/// Takes the digests of recordings that the receiver has in some version, unless remembered.
+fn read_what_may_be_there(
+    lines: &[Line],
+    there: &HashMap<(&RecordId, &PlaybackFormat), &NodeRecording>,
+    digests: &mut Digests,
+    stop: &Stop,
+) {
+    let unread: Vec<&Line> = lines
+        .iter()
+        .filter(|l| l.decision == Decision::Send)
+        .filter(|l| there.contains_key(&(&l.record_id, &l.format)))
+        .filter(|l| {
+            digests
+                .get(&l.record_id, &l.format, &l.fingerprint)
+                .is_none()
+        })
+        .collect();
+    let bytes = unread.iter().map(|l| l.bytes).sum();
+    let bar = super::bar(
+        bytes,
+        "compared with the receiver",
+        "{bytes}/{total_bytes}, {bytes_per_sec}",
+    );
+    for line in unread.iter().take_while(|_| !stop.asked()) {
+        let (id, format) = (&line.record_id, &line.format);
+        match content::read(&line.root, id, format) {
+            Ok(digest) => digests.add(id, format, &line.fingerprint, digest),
+            Err(e) => warn!(record_id = %id, %format, error = %e, "cannot be compared"),
+        }
+        bar.inc(line.bytes);
+    }
+    bar.finish_and_clear();
+}

@@ -1,0 +1,201 @@
+//! The way to the other side: name, TLS, token, protocol, clock, rate.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use recording::protocol::{Introduction, PROTOCOL_VERSION};
+
+use super::Finding;
+use crate::bbb::Node;
+use crate::failure::{Cause, Failure};
+use crate::receiver::Receiver;
+use crate::settings::{Settings, TransportKind};
+use crate::status::size;
+use crate::transport::Transport;
+use crate::transport::http::others_read;
+
+/// Bytes that are sent to measure the way.
+const PROBE: usize = 1_000_000;
+/// Seconds that clocks may differ by.
+const CLOCK_WARN: i64 = 60;
+const CLOCK_FAIL: i64 = 3600;
+
+pub(super) fn look(settings: &Settings, node: &Node) -> Vec<Finding> {
+    match settings.transport {
+        TransportKind::Http => receiver(settings),
+        TransportKind::Rsync => vec![rsync(settings, node)],
+        TransportKind::Directory => Vec::new(),
+    }
+}
+
+fn rsync(settings: &Settings, node: &Node) -> Finding {
+    let transport = match Transport::open(settings, &node.outbox_dir(settings)) {
+        Ok(Transport::Rsync(rsync)) => rsync,
+        // Told already.
+        _ => return Finding::warn("rsync was not tried", "mend the settings first"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let tried = runtime
+        .map_err(|e| Failure::disk(e.to_string()))
+        .and_then(|runtime| runtime.block_on(transport.try_way()));
+    match tried {
+        Ok(()) => Finding::ok("rsync reaches its destination (nothing was sent)"),
+        Err(e) => failure(&e, settings),
+    }
+}
+
+fn receiver(settings: &Settings) -> Vec<Finding> {
+    let receiver = match Receiver::open(settings) {
+        Ok(receiver) => receiver,
+        Err(e) => {
+            return vec![Finding::fail(
+                e.to_string(),
+                "bbb2pod-hook enroll URL --code CODE, or edit the settings",
+            )];
+        }
+    };
+    let mut findings = Vec::new();
+    findings.extend(settings.http.token_file.as_deref().and_then(token_file));
+    let address = settings.http.receiver.as_deref().unwrap_or_default();
+    let local = ["127.0.0.1", "localhost", "[::1]"];
+    if address.starts_with("http://") && !local.iter().any(|host| address.contains(host)) {
+        findings.push(Finding::warn(
+            format!("{address}: the token and all recordings go unencrypted"),
+            "put a TLS proxy before the receiver, and write https:// in http.receiver",
+        ));
+    }
+    let asked = Timestamp::now();
+    let introduction = match receiver.wait(receiver.http.introduction()) {
+        Ok(introduction) => introduction,
+        Err(e) => {
+            findings.push(failure(&e, settings));
+            return findings;
+        }
+    };
+    findings.extend(known_as(settings, address, &introduction));
+    findings.push(clock(asked, Timestamp::now(), introduction.time));
+    findings.push(
+        match receiver.wait(receiver.http.probe(vec![b'0'; PROBE])) {
+            Ok((bytes, took)) if bytes == PROBE as u64 => {
+                let rate = bytes as f64 / took.as_secs_f64().max(0.000_001);
+                Finding::ok(format!("1 MB went over at {}/s", size(rate as u64)))
+            }
+            Ok((bytes, _)) => Finding::fail(
+                format!("of 1 MB only {bytes} bytes arrived"),
+                "look at the proxy before the receiver: it must not change bodies",
+            ),
+            Err(e) => failure(&e, settings),
+        },
+    );
+    findings
+}
+
+fn known_as(settings: &Settings, address: &str, introduction: &Introduction) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(format!(
+        "{address} answers; the token is that of node {}",
+        introduction.node
+    ))];
+    let name = settings.node_name();
+    if introduction.node != name {
+        findings.push(Finding::warn(
+            format!(
+                "the receiver knows this node as {}, its manifests say {name}",
+                introduction.node
+            ),
+            format!("set node: {}", introduction.node),
+        ));
+    }
+    findings.push(if introduction.protocol == PROTOCOL_VERSION {
+        Finding::ok(format!(
+            "receiver {}, protocol {}, takes packages up to {}",
+            introduction.version,
+            introduction.protocol,
+            size(introduction.max_size)
+        ))
+    } else {
+        Finding::fail(
+            format!(
+                "receiver {} speaks protocol {}, this hook {PROTOCOL_VERSION}",
+                introduction.version, introduction.protocol
+            ),
+            "upgrade the receiver first, then the hooks",
+        )
+    });
+    findings
+}
+
+fn token_file(path: &Path) -> Option<Finding> {
+    others_read(path).then(|| {
+        Finding::fail(
+            format!(
+                "{}: everybody on this node can read the token",
+                path.display()
+            ),
+            format!("chmod 600 {}", path.display()),
+        )
+    })
+}
+
+/// The receiver's clock was read somewhere between the two instants.
+fn clock(asked: Timestamp, answered: Timestamp, theirs: Timestamp) -> Finding {
+    let off = if theirs < asked {
+        asked.duration_since(theirs)
+    } else if theirs > answered {
+        theirs.duration_since(answered)
+    } else {
+        return Finding::ok("the clocks agree");
+    };
+    let what = format!("the clocks differ by {} s", off.as_secs());
+    let mend = "timedatectl set-ntp true, on the one that is wrong";
+    if off.as_secs() <= CLOCK_WARN {
+        Finding::ok(what)
+    } else if off.as_secs() <= CLOCK_FAIL {
+        Finding::warn(what, mend)
+    } else {
+        Finding::fail(what, mend)
+    }
+}
+
+fn failure(failure: &Failure, settings: &Settings) -> Finding {
+    let mend = match failure.cause {
+        Cause::ReceiverDown | Cause::Timeout | Cause::Connection => {
+            "systemctl status bbb2pod-receiver, there; a firewall between?"
+        }
+        Cause::Dns => "getent hosts NAME; is the name in http.receiver right?",
+        Cause::Tls => "set http.ca_file to the certificates of your authority",
+        Cause::TokenRefused => {
+            "bbb2pod-receiver node enroll NAME, there; bbb2pod-hook enroll URL --code CODE, here"
+        }
+        Cause::Settings if settings.transport == TransportKind::Http => {
+            "bbb2pod-hook enroll URL --code CODE"
+        }
+        _ => "see the message",
+    };
+    Finding::fail(failure.to_string(), mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Level;
+
+    #[test]
+    fn clocks() {
+        let at = |s| Timestamp::from_second(s).unwrap();
+        for (theirs, level) in [
+            (1005, Level::Ok),
+            (970, Level::Ok),
+            (900, Level::Warn),
+            (2000, Level::Warn),
+            (10_000, Level::Fail),
+        ] {
+            assert_eq!(
+                clock(at(1000), at(1010), at(theirs)).level,
+                level,
+                "{theirs}"
+            );
+        }
+    }
+}
