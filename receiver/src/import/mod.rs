@@ -138,7 +138,7 @@ impl Intake<'_> {
         if let Some(reason) = contradiction(manifest, package, self.ledger).await? {
             return Ok(Err(reason));
         }
-        let package = &self.from_node(package, manifest).await?;
+        let package = &self.named(package, manifest).await?;
         let _alone = TAKING_IN.lock().await;
         let placed = {
             let (archive, room) = (self.archive.clone(), self.room.to_owned());
@@ -166,11 +166,7 @@ impl Intake<'_> {
 
     /// A package that was dropped into the spool comes from the node that its manifest names, if
     /// there is one by that name: it was packed by that node's hook.
-    async fn from_node(
-        &self,
-        package: &Package,
-        manifest: &Manifest,
-    ) -> Result<Package, ImportError> {
+    async fn named(&self, package: &Package, manifest: &Manifest) -> Result<Package, ImportError> {
         let mut package = package.clone();
         if package.node.is_none() && !manifest.node.is_empty() {
             let nodes = self.ledger.nodes().await?;
