@@ -1,13 +1,22 @@
 #!/usr/bin/env python3
 """How fast a recording is converted, beside a plain ffmpeg pipeline of the same inputs.
 
-    benches/convert.py [RECORDING...] [--rounds N] [--converter PATH] [-- OPTIONS FOR convert]
+    benches/convert.py [RECORDING...] [--lecture MINUTES] [--times N,N...] [--rounds N]
+                       [--seconds N] [--converter PATH] [--no-plain] [-- OPTIONS FOR convert]
 
 Both take turns in every round, so that what else happens on the machine hits both. The plain
 pipeline puts the webcams beside a still slide, the screen share in the slide's place, and encodes
 picture and sound with the same preset; it draws nothing. Printed are the factor of real time, CPU
 seconds per recorded minute, and the peak memory (proportional set size) of all processes together.
-Without a recording a small one is made.
+
+--lecture makes an ordinary lecture without webcams: a slide a minute, and twice a second a stroke
+grows or the cursor moves. --times converts each recording that many times over as one long one
+(3, 6 and 18 times ten minutes are half an hour, one hour and three), which shows whether cost
+grows with length alone. --seconds takes only the beginning, for a quick look. Without any
+recording a small one is made.
+
+    benches/convert.py ../shared/recordings/bench-10min --times 1,3,6,18 --rounds 1
+    benches/convert.py --lecture 10
 """
 
 import argparse
@@ -31,8 +40,17 @@ def main():
     arguments = parse()
     with tempfile.TemporaryDirectory(prefix="bench-convert-") as scratch:
         scratch = pathlib.Path(scratch)
-        for recording in arguments.recording or [sample(scratch)]:
-            bench(pathlib.Path(recording), arguments, scratch)
+        recordings = [folder_of(pathlib.Path(given)) for given in arguments.recording]
+        if arguments.lecture:
+            recordings.append(lecture(scratch, arguments.lecture))
+        summaries = []
+        for recording in recordings or [sample(scratch)]:
+            for times in arguments.times:
+                longer = repeated(recording, times, scratch) if times > 1 else recording
+                summaries.append(bench(longer, arguments, scratch))
+                if longer != recording:
+                    shutil.rmtree(longer)
+        table(summaries)
 
 
 def parse():
@@ -42,29 +60,39 @@ def parse():
         own = own[: own.index("--")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("recording", nargs="*", help="folders of published presentations")
+    parser.add_argument("--lecture", type=int, metavar="MINUTES", help="also a generated lecture")
+    parser.add_argument("--times", default="1", help="how often each recording is repeated, as 1,3,6,18")
+    parser.add_argument("--seconds", type=float, help="only the first so many seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--converter", default=str(HERE / "target/release/bbb2pod-receiver"))
     parser.add_argument("--no-plain", action="store_true", help="ours only")
     arguments = parser.parse_args(own)
     arguments.options = options
+    arguments.times = [int(times) for times in arguments.times.split(",")]
     return arguments
 
 
+def folder_of(given):
+    """A folder that holds one recording is as good as the recording."""
+    if (given / "metadata.xml").exists():
+        return given
+    inside = [path.parent for path in given.glob("*/metadata.xml")]
+    return inside[0] if inside else given
+
+
 def bench(recording, arguments, scratch):
-    # A folder that holds one recording is as good as the recording.
-    if not (recording / "metadata.xml").exists():
-        inside = [p.parent for p in recording.glob("*/metadata.xml")]
-        recording = inside[0] if inside else recording
-    minutes = duration(recording) / 60
+    seconds = min(duration(recording), arguments.seconds or float("inf"))
+    minutes = seconds / 60
     print(f"{recording.name}: {minutes:.1f} min, load {os.getloadavg()[0]:.1f}")
     ours, plain = [], []
     film = scratch / "film.mp4"
     for _ in range(arguments.rounds):
         command = [arguments.converter, "convert", str(recording), "-o", str(film), *arguments.options]
+        command += ["--end", str(seconds)] if arguments.seconds else []
         ours.append(measure(command))
         tell("ours ", ours[-1], minutes, film)
         if not arguments.no_plain:
-            plain.append(measure(plain_pipeline(recording, preset(arguments.options), film)))
+            plain.append(measure(plain_pipeline(recording, seconds, preset(arguments.options), film)))
             tell("plain", plain[-1], minutes, film)
     best = min(ours, key=lambda run: run["wall"])
     summary = {
@@ -76,7 +104,17 @@ def bench(recording, arguments, scratch):
     }
     if plain:
         summary["ratio_to_plain"] = round(min(r["wall"] for r in plain) / best["wall"], 2)
-    print(json.dumps(summary))
+    print(json.dumps(summary), flush=True)
+    return summary
+
+
+def table(summaries):
+    print(f"{'recording':>44} {'minutes':>8} {'x':>7} {'to plain':>9} {'CPU s/min':>10} {'MB':>5}")
+    for s in summaries:
+        print(
+            f"{s['recording'][-44:]:>44} {s['minutes']:>8} {s['times_real_time']:>7} "
+            f"{s.get('ratio_to_plain', '-'):>9} {s['cpu_seconds_per_minute']:>10} {s['peak_memory_mb']:>5}"
+        )
 
 
 def tell(name, run, minutes, film):
@@ -155,9 +193,8 @@ def memory(pid):
     return int(re.search(r"^Pss:\s+(\d+)", text, re.M).group(1)) * 1024
 
 
-def plain_pipeline(recording, preset, film):
+def plain_pipeline(recording, seconds, preset, film):
     """One ffmpeg filter graph at 1280x720 and 15 frames a second."""
-    seconds = duration(recording)
     slide = next(iter(sorted(recording.glob("presentation/*/slide-1.png"))), None)
     inputs, graph = [], []
     if slide:
@@ -203,6 +240,114 @@ def shares(recording):
     return [(float(e.get("start_timestamp")), float(e.get("stop_timestamp"))) for e in events]
 
 
+def repeated(recording, times, scratch):
+    """The recording, so many times over, as one: every timed file and every film."""
+    longer = scratch / f"{recording.name}-x{times}"
+    longer.mkdir()
+    if (recording / "presentation").is_dir():
+        shutil.copytree(recording / "presentation", longer / "presentation")
+    seconds = duration(recording)
+    text = (recording / "metadata.xml").read_text()
+    ms = re.search(r"<duration>(\d+)</duration>", text).group(1)
+    longer.joinpath("metadata.xml").write_text(
+        text.replace(f"<duration>{ms}</duration>", f"<duration>{int(ms) * times}</duration>")
+    )
+    for name in ["shapes.svg", "panzooms.xml", "cursor.xml", "deskshare.xml"]:
+        if (recording / name).exists():
+            text = (recording / name).read_text()
+            start = text.index(">", re.search(r"<(svg|recording)\b", text).start()) + 1
+            if text[start - 2] == "/":
+                longer.joinpath(name).write_text(text)
+                continue
+            end = text.rindex("</")
+            with open(longer / name, "w") as out:
+                out.write(text[:start])
+                for turn in range(times):
+                    out.write(moved(text[start:end], turn, seconds))
+                out.write(text[end:])
+    for film in [*recording.glob("video/*"), *recording.glob("deskshare/*"), *recording.glob("audio/*.webm")]:
+        target = longer / film.parent.name / film.name
+        target.parent.mkdir(exist_ok=True)
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-nostdin", "-stream_loop", str(times - 1), "-i", str(film)]
+            + ["-map", "0", "-c", "copy", str(target)],
+            check=True,
+        )
+    return longer
+
+
+def moved(text, turn, seconds):
+    """The same events so many lengths of the recording later, on slides of their own."""
+    slides = max((int(n) for n in re.findall(r'id="image(\d+)"', text)), default=0) + 1
+
+    def later(found):
+        value = float(found.group(2))
+        if value >= 0:
+            value = min(value, seconds) + turn * seconds
+        return f'{found.group(1)}="{value:.1f}"'
+
+    text = re.sub(r"\b(image|canvas)(\d+)", lambda f: f"{f[1]}{int(f[2]) + turn * slides}", text)
+    times = "timestamp|undo|in|out|start_timestamp|stop_timestamp"
+    return re.sub(rf'\b({times})="(-?[\d.]+)"', later, text)
+
+
+def lecture(scratch, minutes):
+    """Slides, strokes that grow, a cursor that moves now and then, and a voice."""
+    recording = scratch / f"lecture-{minutes}min"
+    (recording / "audio").mkdir(parents=True)
+    (recording / "presentation/p").mkdir(parents=True)
+    make = lambda *rest: subprocess.run(["ffmpeg", "-v", "error", "-nostdin", *rest], check=True)
+    # As costly to code as speech, which pure tones are not.
+    voice = "anoisesrc=c=pink:a=0.4:r=48000,lowpass=f=4000,tremolo=f=4:d=0.9"
+    make(
+        *["-f", "lavfi", "-i", voice, "-t", str(minutes * 60), "-c:a", "libopus", "-b:a", "32k"],
+        str(recording / "audio/audio.webm"),
+    )
+    shapes, cursor = [], []
+    for slide in range(1, minutes + 1):
+        name = f"presentation/p/slide-{slide}.png"
+        lines = ",".join(
+            f"drawbox=x=120:y={y}:w={500 + (slide * y) % 800}:h=26:color=0x303848:t=fill"
+            for y in range(160, 1080, 90)
+        )
+        make(
+            *["-f", "lavfi", "-i", f"color=white:s=1600x1200,{lines}"],
+            *["-frames:v", "1", str(recording / name)],
+        )
+        start = (slide - 1) * 60
+        shapes.append(
+            f'<image id="image{slide}" class="slide" in="{start}.0" out="{start + 60}.0" '
+            f'xlink:href="{name}" width="1600" height="1200" x="0" y="0"/>'
+            f'<g class="canvas" id="canvas{slide}" image="image{slide}" display="none">'
+        )
+        for second in range(60):
+            stroke, step = divmod(second, 8)
+            points = " ".join(
+                f"L{200 + stroke * 160 + n * 9} {300 + (n * 37 + stroke * 90) % 500}" for n in range(1, step * 6 + 7)
+            )
+            shapes.append(
+                f'<g class="shape" id="image{slide}-draw{second}" timestamp="{start + second}.0" undo="-1" '
+                f'shape="image{slide}-pencil{stroke}" style="stroke:#c02020;stroke-linecap:round;'
+                f'stroke-linejoin:round;stroke-width:5;visibility:hidden;fill:none">'
+                f'<path d="M{200 + stroke * 160} 300{points}"/></g>'
+            )
+            x, y = (second * 17 % 97) / 97, (second * 11 % 61) / 61
+            cursor.append(f'<event timestamp="{start + second}.5"><cursor>{x:.4f} {y:.4f}</cursor></event>')
+        shapes.append("</g>")
+    write_presentation(recording, "".join(shapes), "".join(cursor), minutes * 60)
+    return recording
+
+
+def write_presentation(recording, shapes, cursor, seconds):
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    (recording / "shapes.svg").write_text(f"<svg {spaces}>{shapes}</svg>")
+    (recording / "cursor.xml").write_text(f'<recording id="cursor_events">{cursor}</recording>')
+    (recording / "metadata.xml").write_text(
+        f"<recording><id>{recording.name}</id><playback><format>presentation</format>"
+        f"<duration>{seconds * 1000}</duration></playback></recording>"
+    )
+
+
 def sample(scratch):
     """A two-minute lecture: moving webcams, one screen share, a slide every 20 seconds."""
     recording = scratch / "sample"
@@ -225,8 +370,6 @@ def sample(scratch):
         make("-f", "lavfi", "-i", "testsrc2=s=1600x1200", "-frames:v", "1", str(recording / name))
         images += f'<image id="image{n}" class="slide" in="{n * 20}.0" out="{n * 20 + 20}.0" '
         images += f'xlink:href="{name}" width="1600" height="1200" x="0" y="0"/>'
-    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    (recording / "shapes.svg").write_text(f"<svg {spaces}>{images}</svg>")
     (recording / "deskshare.xml").write_text(
         '<recording id="deskshare_events"><event start_timestamp="50.0" stop_timestamp="70.0" '
         'video_width="720" video_height="405"/></recording>'
@@ -235,11 +378,7 @@ def sample(scratch):
         f'<event timestamp="{n / 10}"><cursor>{n % 97 / 97} {n % 61 / 61}</cursor></event>'
         for n in range(1200)
     )
-    (recording / "cursor.xml").write_text(f'<recording id="cursor_events">{points}</recording>')
-    (recording / "metadata.xml").write_text(
-        "<recording><id>sample</id><playback><format>presentation</format>"
-        "<duration>120000</duration></playback></recording>"
-    )
+    write_presentation(recording, images, points, 120)
     return recording
 
 

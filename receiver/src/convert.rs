@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
 use render::convert::{Options, Progress, Report, Stage, convert};
 use render::geometry::{Rgb, Size};
@@ -18,15 +19,22 @@ use render::time::Millis;
 use render::timeline::Span;
 use serde_json::json;
 
+use crate::playback;
+use crate::source::{self, Brought, SourceError};
+
 /// Bad usage or bad input: running the same again cannot help.
 const BAD_INPUT: u8 = 2;
+/// Nobody answered.
+const UNREACHABLE: u8 = 3;
 /// On something else than a terminal, progress is told this often.
 const TELL_EVERY: Duration = Duration::from_secs(10);
+const TELL_JSON_EVERY: Duration = Duration::from_millis(500);
 
 /// Turn a published recording into an MP4.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of a published presentation: published/presentation/<record id>
+    /// Folder of a published presentation (published/presentation/<record id>), a tar of one, or
+    /// the address of its playback page
     source: PathBuf,
 
     /// The MP4 to write; it appears when it is whole
@@ -81,10 +89,18 @@ pub(crate) struct Args {
     #[arg(long)]
     threads: Option<usize>,
 
-    /// Folder for finished parts, from which a stopped conversion goes on; a hidden one beside the
-    /// MP4 unless given
+    /// Folder for finished parts, from which a stopped conversion goes on, and for a source that had
+    /// to be brought; as large as the film and the source; a hidden one beside the MP4 unless given
     #[arg(long, value_name = "FOLDER")]
     work_dir: Option<PathBuf>,
+
+    /// File of authorities to trust besides the system's, for an address
+    #[arg(long, value_name = "PEM")]
+    ca_file: Option<PathBuf>,
+
+    /// How fast a recording is downloaded at most, as 5MB (a second)
+    #[arg(long, value_name = "RATE")]
+    bandwidth_limit: Option<ByteSize>,
 
     /// Also write a contact sheet of the film
     #[arg(long, value_name = "PNG", requires = "output")]
@@ -108,76 +124,121 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Runs the command: 0 done, 2 bad usage or input, 1 anything else.
+/// Runs the command: 0 done, 2 bad usage or input, 3 server not reached, 1 anything else.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let options = options(&args);
-    if !args.explain.is_empty() {
-        return explain(&args);
-    }
-    if let Some(dir) = &args.frames {
-        return Ok(frames(&args, dir, &options));
-    }
-    let Some(output) = args.output.clone() else {
-        anyhow::bail!("give the MP4 to write with --output");
-    };
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signals(Arc::clone(&stop))?;
+    let stop = Stop::on_signals()?;
     let teller = Teller::new(&args);
-    let result = convert(
-        &args.source,
-        &output,
-        &options,
-        &|progress| teller.progress(progress),
-        &*stop,
-    );
-    teller.clear();
-    let report = match result {
-        Ok(report) => report,
+    let (work_dir, _temporary) = match place_for_source(&args, &options)? {
+        Ok(place) => place,
         Err(error) => return Ok(teller.failed(&error)),
     };
-    if let Some(sheet) = &args.sheet
-        && let Err(error) = render::sheet::write(&output, report.duration, sheet, &options.tools)
-    {
-        return Ok(teller.failed(&error));
-    }
-    teller.done(&report, &output)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn explain(args: &Args) -> anyhow::Result<ExitCode> {
-    match render::explain::explain(&args.source, &args.explain) {
-        Ok(explanations) => {
-            for explanation in &explanations {
-                say(&serde_json::to_string_pretty(explanation)?);
-            }
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => Ok(Teller::new(args).failed(&error)),
-    }
-}
-
-fn frames(args: &Args, dir: &Path, options: &Options) -> ExitCode {
-    let written = if options.layout == Layout::PresentationOnly {
-        let (size, background) = (options.size, options.background);
-        render::frames::frames(&args.source, &args.at, dir, size, background)
-    } else {
-        render::convert::stills(&args.source, &args.at, dir, options)
+    let wanted = source::Wanted {
+        source: &args.source,
+        work_dir: &work_dir,
+        limits: playback::Limits {
+            rate: args.bandwidth_limit.map(|rate| rate.as_u64()),
+            ..playback::Limits::default()
+        },
+        ca_file: args.ca_file.as_deref(),
+        stop: Arc::clone(&stop.asked),
     };
-    let (files, warnings) = match written {
-        Ok(written) => written,
-        Err(error) => return Teller::new(args).failed(&error),
+    let brought = match source::bring(&wanted, &|progress| teller.download(progress)) {
+        Ok(brought) => brought,
+        Err(error) => return Ok(teller.not_brought(&error)),
+    };
+    teller.missing(&brought);
+    let done = if !args.explain.is_empty() {
+        stop.at_once();
+        explain(&args, &brought.folder)
+    } else if let Some(dir) = &args.frames {
+        stop.at_once();
+        frames(&args, &brought.folder, dir, &options)
+    } else {
+        film(&args, &brought.folder, &options, &teller, &stop.asked)
+    };
+    teller.clear();
+    let Err(error) = done else {
+        brought.remove();
+        return Ok(ExitCode::SUCCESS);
+    };
+    let error = error.downcast::<render::error::Error>()?;
+    // What may succeed later goes on from what has been brought.
+    if !error.is_transient() {
+        brought.remove();
+    }
+    Ok(teller.failed(&error))
+}
+
+/// The folder of work in which a source that is not at hand is kept: that of the film, so that
+/// the same command finds it again; for single pictures one that goes when they are made.
+fn place_for_source(
+    args: &Args,
+    options: &Options,
+) -> anyhow::Result<Result<(PathBuf, Option<tempfile::TempDir>), render::error::Error>> {
+    if source::is_at_hand(&args.source) {
+        return Ok(Ok((PathBuf::new(), None)));
+    }
+    let makes_film = args.frames.is_none() && args.explain.is_empty();
+    if let Some(output) = args.output.as_deref().filter(|_| makes_film) {
+        return Ok(render::convert::work_dir(output, options).map(|dir| (dir, None)));
+    }
+    if let Some(dir) = &args.work_dir {
+        return Ok(Ok((dir.clone(), None)));
+    }
+    let temporary = tempfile::tempdir().context("making a folder for the source")?;
+    Ok(Ok((temporary.path().join("work"), Some(temporary))))
+}
+
+fn film(
+    args: &Args,
+    folder: &Path,
+    options: &Options,
+    teller: &Teller,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let Some(output) = &args.output else {
+        anyhow::bail!("give the MP4 to write with --output");
+    };
+    let report = convert(
+        folder,
+        output,
+        options,
+        &|progress| teller.progress(progress),
+        stop,
+    )?;
+    if let Some(sheet) = &args.sheet {
+        render::sheet::write(output, report.duration, sheet, &options.tools)?;
+    }
+    teller.clear();
+    teller.done(&report, output)
+}
+
+fn explain(args: &Args, folder: &Path) -> anyhow::Result<()> {
+    for explanation in render::explain::explain(folder, &args.explain)? {
+        say(&serde_json::to_string_pretty(&explanation)?);
+    }
+    Ok(())
+}
+
+fn frames(args: &Args, folder: &Path, dir: &Path, options: &Options) -> anyhow::Result<()> {
+    let (files, warnings) = if options.layout == Layout::PresentationOnly {
+        let (size, background) = (options.size, options.background);
+        render::frames::frames(folder, &args.at, dir, size, background)?
+    } else {
+        render::convert::stills(folder, &args.at, dir, options)?
     };
     if args.json {
         print_json(&json!({ "event": "done", "frames": files, "warnings": warnings }));
-    } else {
-        for warning in &warnings {
-            eprintln!("warning: {warning}");
-        }
-        for file in &files {
-            say(&file.display().to_string());
-        }
+        return Ok(());
     }
-    ExitCode::SUCCESS
+    for warning in &warnings {
+        eprintln!("warning: {warning}");
+    }
+    for file in &files {
+        say(&file.display().to_string());
+    }
+    Ok(())
 }
 
 fn options(args: &Args) -> Options {
@@ -205,26 +266,49 @@ fn options(args: &Args) -> Options {
     }
 }
 
-/// Sets `stop` on the first Ctrl-C or SIGTERM.
-fn stop_on_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("waiting for signals")?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-                return;
-            };
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            stop.store(true, Ordering::Relaxed);
+/// What Ctrl-C and SIGTERM do.
+struct Stop {
+    /// Set by the first of them.
+    asked: Arc<AtomicBool>,
+    /// Whether nobody looks at that, so that the process ends at once.
+    at_once: Arc<AtomicBool>,
+}
+
+impl Stop {
+    fn on_signals() -> anyhow::Result<Stop> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("waiting for signals")?;
+        let stop = Stop {
+            asked: Arc::default(),
+            at_once: Arc::default(),
+        };
+        let (asked, at_once) = (Arc::clone(&stop.asked), Arc::clone(&stop.at_once));
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                use tokio::signal::unix::{SignalKind, signal};
+                let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+                    return;
+                };
+                loop {
+                    tokio::select! {
+                        _ = tokio::signal::ctrl_c() => {}
+                        _ = terminate.recv() => {}
+                    }
+                    if asked.swap(true, Ordering::Relaxed) || at_once.load(Ordering::Relaxed) {
+                        std::process::exit(1);
+                    }
+                }
+            });
         });
-    });
-    Ok(())
+        Ok(stop)
+    }
+
+    /// From now on the process ends at the first signal, as programs do.
+    fn at_once(&self) {
+        self.at_once.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Tells the user what happens: a bar, plain lines, or JSON.
@@ -282,6 +366,59 @@ impl Teller {
         }
     }
 
+    fn download(&self, progress: playback::Progress<'_>) {
+        let playback::Progress { file, done, total } = progress;
+        if let Some(bar) = &self.bar {
+            bar.set_length(total.unwrap_or(done));
+            bar.set_position(done);
+            bar.set_message(format!("downloading {file}"));
+            bar.set_prefix(format!("{}", ByteSize(done)));
+            return;
+        }
+        // A file comes in thousands of pieces.
+        let ended = total == Some(done);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.json {
+            // Most files are there before anybody can read their names.
+            told.get_or_insert_with(Instant::now);
+        }
+        let pause = if self.json {
+            TELL_JSON_EVERY
+        } else {
+            TELL_EVERY
+        };
+        if !(ended && self.json) && told.is_some_and(|at| at.elapsed() < pause) {
+            return;
+        }
+        *told = Some(Instant::now());
+        if self.json {
+            print_json(&json!({
+                "event": "progress",
+                "stage": "downloading",
+                "file": file,
+                "done_bytes": done,
+                "total_bytes": total,
+            }));
+        } else {
+            let of = total.map(|total| format!(" of {}", ByteSize(total)));
+            eprintln!(
+                "downloading {file}: {}{}",
+                ByteSize(done),
+                of.unwrap_or_default()
+            );
+        }
+    }
+
+    fn missing(&self, brought: &Brought) {
+        for (file, why) in &brought.missing {
+            if self.json {
+                print_json(&json!({ "event": "warning", "file": file, "message": why }));
+            } else {
+                eprintln!("warning: {file}: {why}");
+            }
+        }
+    }
+
     fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -289,16 +426,25 @@ impl Teller {
     }
 
     fn failed(&self, error: &render::error::Error) -> ExitCode {
-        if self.json {
-            print_json(&json!({
-                "event": "error",
-                "message": error.to_string(),
-                "retry": error.is_transient(),
-            }));
-        } else {
-            eprintln!("error: {error}");
+        self.error(&error.to_string(), error.is_transient())
+    }
+
+    fn not_brought(&self, error: &SourceError) -> ExitCode {
+        let code = self.error(&error.to_string(), error.is_transient());
+        if error.is_unreachable() {
+            return ExitCode::from(UNREACHABLE);
         }
-        if error.is_transient() {
+        code
+    }
+
+    fn error(&self, message: &str, is_transient: bool) -> ExitCode {
+        self.clear();
+        if self.json {
+            print_json(&json!({ "event": "error", "message": message, "retry": is_transient }));
+        } else {
+            eprintln!("error: {message}");
+        }
+        if is_transient {
             ExitCode::FAILURE
         } else {
             ExitCode::from(BAD_INPUT)

@@ -3,6 +3,8 @@
 //!
 //! The modules follow the flow: [`upload`] and [`spool`], [`import`], [`media`], [`pod`]; the
 //! [`ledger`] remembers, the [`pipeline`] drives, [`web`] answers, [`commands`] is the command line.
+//! Beside the flow, [`convert`] turns one recording into a film, wherever its [`source`] is, and
+//! [`playback`] brings recordings from servers as their players do.
 
 mod commands;
 mod config;
@@ -11,9 +13,11 @@ mod import;
 mod ledger;
 mod media;
 mod pipeline;
+mod playback;
 mod pod;
 mod reconcile;
 mod retry;
+mod source;
 mod spool;
 mod systemd;
 mod token;

@@ -1,5 +1,6 @@
 //! One recording turned into one MP4: the whole of it in one call.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,10 +134,7 @@ pub fn convert<'a>(
     let (film, span) = prepare(source, options, &processes)?;
     let inputs = fingerprint(&film.source, options);
     let (dir, name) = parts_of(output)?;
-    let work_dir = options
-        .work_dir
-        .clone()
-        .unwrap_or_else(|| dir.join(format!(".{name}.work")));
+    let work_dir = work_dir(output, options)?;
     let work = Work::open(&work_dir, &inputs)?;
     let total = Millis(span.end.0 - span.start.0);
     let tell = |stage, ticks| {
@@ -146,13 +144,14 @@ pub fn convert<'a>(
             total,
         });
     };
-    let unfinished = Unfinished(dir.join(format!(".unfinished-{}-{name}", std::process::id())));
-    encode::run(&film, &work, &unfinished.0, &tell, halt.into())?;
-    let bytes = std::fs::metadata(&unfinished.0)
-        .map_err(|e| Error::io("reading", &unfinished.0, e))?
+    let unfinished = Unfinished::begin(dir.join(format!(".unfinished-{name}")))?;
+    encode::run(&film, &work, &unfinished.path, &tell, halt.into())?;
+    let bytes = std::fs::metadata(&unfinished.path)
+        .map_err(|e| Error::io("reading", &unfinished.path, e))?
         .len();
-    encode::settle(&unfinished.0, output)?;
+    unfinished.finish(output)?;
     work.remove()?;
+    film.fonts.report_missing(&film.timeline.warnings);
     Ok(Report {
         duration: total,
         size: options.size,
@@ -160,6 +159,18 @@ pub fn convert<'a>(
         elapsed: began.elapsed(),
         warnings: film.timeline.warnings.list(),
     })
+}
+
+/// The folder in which finished parts of the film `output` are kept until it is whole.
+///
+/// # Errors
+/// [`Error::BadOption`] when `output` cannot be a file.
+pub fn work_dir(output: &Path, options: &Options) -> Result<PathBuf, Error> {
+    let (dir, name) = parts_of(output)?;
+    Ok(options
+        .work_dir
+        .clone()
+        .unwrap_or_else(|| dir.join(format!(".{name}.work"))))
 }
 
 /// Writes the frames that the film would have at the instants `at` into `dir` as PNG files; gives
@@ -176,6 +187,7 @@ pub fn stills(
     let processes = Processes::new(options.patience);
     let (film, _) = prepare(source, options, &processes)?;
     let written = encode::still::write(&film, at, dir)?;
+    film.fonts.report_missing(&film.timeline.warnings);
     Ok((written, film.timeline.warnings.list()))
 }
 
@@ -194,12 +206,46 @@ fn prepare<'a>(
     Ok((film, span))
 }
 
-/// Removed unless it was renamed.
-struct Unfinished(PathBuf);
+/// The film while it is not whole, locked; removed unless it gets its name. What a killed
+/// conversion left is written over.
+struct Unfinished {
+    path: PathBuf,
+    has_name: bool,
+    /// Holds the lock until it is closed.
+    _lock: File,
+}
+
+impl Unfinished {
+    fn begin(path: PathBuf) -> Result<Unfinished, Error> {
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| Error::io("writing", &path, e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy { path }),
+            Err(TryLockError::Error(e)) => return Err(Error::io("locking", &path, e)),
+        }
+        Ok(Unfinished {
+            path,
+            has_name: false,
+            _lock: lock,
+        })
+    }
+
+    fn finish(mut self, output: &Path) -> Result<(), Error> {
+        encode::settle(&self.path, output)?;
+        self.has_name = true;
+        Ok(())
+    }
+}
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.0).ok();
+        if !self.has_name {
+            std::fs::remove_file(&self.path).ok();
+        }
     }
 }
 
@@ -427,6 +473,7 @@ fn film<'a>(
     };
     let stage = layout::stage(options.layout, options.size, webcams_size);
     let fonts = Arc::new(Fonts::system());
+    fonts.report(&timeline.warnings);
     let bare = stretches.iter().any(encode::Stretch::shows_nothing);
     let card = bare.then(|| {
         let size = Size {

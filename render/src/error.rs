@@ -143,10 +143,12 @@ impl Error {
         words: Vec<String>,
     ) -> Error {
         use std::os::unix::process::ExitStatusExt;
-        if words
-            .iter()
-            .any(|line| line.contains("No space left on device"))
-        {
+        let is_full = |line: &String| {
+            ["No space left on device", "Disk quota exceeded"]
+                .iter()
+                .any(|said| line.contains(said))
+        };
+        if words.iter().any(is_full) {
             return Error::DiskFull {
                 doing: doing.to_string(),
             };
@@ -166,7 +168,8 @@ impl Error {
 
     /// An error of the file system, told apart from a full disk.
     pub(crate) fn io(doing: &'static str, path: &std::path::Path, source: std::io::Error) -> Error {
-        if source.kind() == std::io::ErrorKind::StorageFull {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(source.kind(), StorageFull | QuotaExceeded) {
             return Error::DiskFull {
                 doing: format!("{doing} {}", path.display()),
             };

@@ -1,6 +1,8 @@
 //! The fonts of this machine: how wide text is in them, where its lines break, and what stands in
 //! for a character that the wanted font lacks.
 
+mod problems;
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +13,8 @@ use resvg::usvg::{FontResolver, fontdb};
 use skrifa::MetadataProvider;
 use unicode_linebreak::{BreakOpportunity, linebreaks};
 
+use problems::{Unusable, unusable};
+
 /// Every font that text can be drawn with. Costly to make, cheap to share.
 #[derive(Debug)]
 pub struct Fonts {
@@ -18,6 +22,7 @@ pub struct Fonts {
     /// Faces in the order in which they stand in for others.
     substitutes: Vec<ID>,
     found: Mutex<HashMap<char, Option<ID>>>,
+    unusable: Vec<Unusable>,
 }
 
 /// Which font is wanted.
@@ -98,10 +103,14 @@ impl Fonts {
     pub fn system() -> Fonts {
         let mut database = Database::new();
         database.load_system_fonts();
+        let unusable = unusable(&database);
         for data in OF_TLDRAW {
             database.load_font_source(fontdb::Source::Binary(Arc::new(data)));
         }
-        Fonts::of(database)
+        Fonts {
+            unusable,
+            ..Fonts::of(database)
+        }
     }
 
     /// The fonts of a database.
@@ -122,6 +131,7 @@ impl Fonts {
             database: Arc::new(database),
             substitutes,
             found: Mutex::default(),
+            unusable: Vec::new(),
         }
     }
 

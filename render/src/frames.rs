@@ -37,12 +37,13 @@ pub fn frames(
     let source = Arc::new(Source::open(source)?);
     let timeline = Arc::new(Timeline::read(&source)?);
     let fonts = Arc::new(Fonts::system());
+    fonts.report(&timeline.warnings);
     let mut painter = Painter::new(
         Arc::clone(&timeline),
         Arc::clone(&source),
         size,
         background,
-        fonts,
+        Arc::clone(&fonts),
     )?;
     let failed = |doing, path: &Path| {
         let path = path.to_path_buf();
@@ -77,6 +78,7 @@ pub fn frames(
         std::fs::write(&path, png).map_err(failed("writing", &path))?;
         written.push(path);
     }
+    fonts.report_missing(&timeline.warnings);
     Ok((written, timeline.warnings.list()))
 }
 

@@ -54,28 +54,12 @@ impl Source {
     /// [`Error::Outside`] when the reference would leave the folder or passes a symbolic link,
     /// [`Error::BadFile`] when there is no such regular file.
     pub fn resolve(&self, href: &str) -> Result<PathBuf, Error> {
-        let refuse = |why| Error::Outside {
-            href: href.chars().take(200).collect(),
-            why,
-        };
-        if href.is_empty() || href.len() > 1000 {
-            return Err(refuse("it is not the path of a file"));
-        }
-        let decoded = percent_decoded(href).ok_or_else(|| refuse("it is not UTF-8"))?;
-        let before_slash = decoded.split('/').next().unwrap_or_default();
-        if before_slash.contains(':') || decoded.contains(['\0', '\\']) {
-            return Err(refuse("only files of the recording's own folder are used"));
-        }
+        let refuse = |why| outside(href, why);
+        let decoded = name_of(href)?;
         let mut path = self.dir.clone();
         let mut kind = None;
-        for part in Path::new(&decoded).components() {
-            match part {
-                Component::CurDir => continue,
-                Component::Normal(name) => path.push(name),
-                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                    return Err(refuse("it leaves the recording's folder"));
-                }
-            }
+        for part in Path::new(&decoded) {
+            path.push(part);
             let metadata = std::fs::symlink_metadata(&path).map_err(|e| Error::BadFile {
                 path: PathBuf::from(&decoded),
                 why: if e.kind() == std::io::ErrorKind::NotFound {
@@ -139,6 +123,44 @@ impl Source {
             .iter()
             .filter_map(|name| self.resolve(name).ok())
             .find(|path| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0))
+    }
+}
+
+/// The path below the recording's folder that a reference in the recording means, whether or not
+/// there is such a file: percent-decoded, its parts separated by single slashes.
+///
+/// # Errors
+/// [`Error::Outside`] when it would leave the folder.
+pub fn name_of(href: &str) -> Result<String, Error> {
+    let refuse = |why| outside(href, why);
+    if href.is_empty() || href.len() > 1000 {
+        return Err(refuse("it is not the path of a file"));
+    }
+    let decoded = percent_decoded(href).ok_or_else(|| refuse("it is not UTF-8"))?;
+    let before_slash = decoded.split('/').next().unwrap_or_default();
+    if before_slash.contains(':') || decoded.contains(['\0', '\\']) {
+        return Err(refuse("only files of the recording's own folder are used"));
+    }
+    let mut parts = Vec::new();
+    for part in Path::new(&decoded).components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(name) => parts.push(name.to_string_lossy()),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(refuse("it leaves the recording's folder"));
+            }
+        }
+    }
+    if parts.is_empty() {
+        return Err(refuse("it is not the path of a file"));
+    }
+    Ok(parts.join("/"))
+}
+
+fn outside(href: &str, why: &'static str) -> Error {
+    Error::Outside {
+        href: href.chars().take(200).collect(),
+        why,
     }
 }
 

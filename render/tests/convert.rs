@@ -12,6 +12,7 @@ use render::convert::{Halt, Options, Report, convert};
 use render::error::Error;
 use render::geometry::Size;
 use render::layout::Layout;
+use render::media::Tools;
 use render::time::Millis;
 use render::timeline::Span;
 
@@ -497,6 +498,41 @@ fn bad_input_is_told_apart_from_bad_luck() {
         Err(Error::BadOption { .. })
     ));
     assert_eq!(recording.left_over(), [""; 0]);
+}
+
+#[test]
+fn a_program_that_makes_no_progress_is_given_up() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let recording = Recording::of_seconds(20);
+    recording.slides(&[(0.0, "red")]);
+    let stuck = recording.dir.path().join("stuck");
+    let script = "#!/bin/sh\ncase \"$*\" in *-version*) exec ffmpeg -version;; esac\n\
+                  echo a last word >&2\nexec sleep 600\n";
+    fs::write(&stuck, script).unwrap();
+    fs::set_permissions(&stuck, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut options = small();
+    options.tools.ffmpeg.clone_from(&stuck);
+    options.patience = Duration::from_millis(500);
+    let began = Instant::now();
+    let error = recording.convert(&options).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let said = error.to_string();
+    assert!(
+        error.is_transient() && said.contains("no progress"),
+        "{said}"
+    );
+    assert!(said.contains("a last word"), "{said}");
+
+    let recording = recording.media("audio/audio.webm", "-f lavfi -i sine=d=1 -c:a libopus");
+    let options = Options {
+        tools: Tools {
+            ffprobe: stuck,
+            ..Tools::default()
+        },
+        ..options
+    };
+    let said = recording.convert(&options).unwrap_err().to_string();
+    assert!(said.contains("no progress"), "{said}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ const SIZE: Size = Size {
 /// How far apart two ways to the same picture may be, in levels of 255: soft edges of thin slanted
 /// lines come out a little different when they are cut at the rectangle that is painted. A shape
 /// that is there and should not be, or the reverse, differs by a hundred and more.
-const NEAR: u8 = 40;
+const NEAR: u8 = 60;
 
 fn fonts() -> Arc<Fonts> {
     static FONTS: OnceLock<Arc<Fonts>> = OnceLock::new();

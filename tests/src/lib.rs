@@ -11,6 +11,7 @@
 pub mod chaos;
 pub mod databases;
 pub mod harness;
+pub mod playback;
 pub mod pod;
 pub mod samples;
 pub mod tus;

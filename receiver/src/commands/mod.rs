@@ -61,7 +61,14 @@ enum Command {
   A lecture as people saw it:
     bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
   Its second ten minutes, in 1080p, with the slides alone:
-    bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --start 10:00 --end 20:00 --height 1080 --layout presentation-only -o part.mp4")]
+    bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --start 10:00 --end 20:00 --height 1080 --layout presentation-only -o part.mp4
+  One that is on its server, or in a package:
+    bbb2pod-receiver convert https://bbb.univ.example/playback/presentation/2.3/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
+    bbb2pod-receiver convert 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920-presentation.tar -o lecture.mp4
+  Single pictures:
+    bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --frames pictures --at 12.3,1:45
+
+Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 server not reached")]
     Convert(Box<crate::convert::Args>),
     /// Look at recordings, and try failed ones again
     #[command(subcommand)]
@@ -178,7 +185,12 @@ fn within_runtime(
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("BBB2POD_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn,apalis=warn"));
+        // What is wrong with fonts and certificates is told in our own words.
+        .unwrap_or_else(|_| {
+            EnvFilter::new(
+                "info,sqlx=warn,apalis=warn,usvg=error,fontdb=error,rustls_platform_verifier=off",
+            )
+        });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

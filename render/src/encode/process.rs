@@ -1,8 +1,8 @@
 //! Child processes that are never left behind: each in a process group of its own, watched while
 //! we wait for it, killed with us, and with its last words kept for the error.
 //!
-//! Every child has a pipe to or from this process. When this process dies without a chance to
-//! clean up, the pipe closes and ffmpeg ends by itself.
+//! When this process dies without a chance to clean up, the kernel kills them on its behalf. Where
+//! there is no such kernel, the pipe to or from each of them closes, and ffmpeg ends by itself.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -21,6 +21,7 @@ use crate::error::Error;
 const LAST_WORDS: usize = 20;
 const LONGEST_LINE: u64 = 2000;
 const PIPE_BYTES: usize = 1 << 20;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The children of one conversion.
 #[derive(Debug)]
@@ -84,6 +85,7 @@ impl Processes {
         }
         let program = command.get_program().to_string_lossy().into_owned();
         command.process_group(0).stderr(Stdio::piped());
+        die_with_us(command);
         match pipe {
             Pipe::Input => command.stdin(Stdio::piped()).stdout(Stdio::null()),
             Pipe::Output => command.stdin(Stdio::null()).stdout(Stdio::piped()),
@@ -250,7 +252,23 @@ pub(crate) fn output_of(
     doing: &str,
     limit: usize,
 ) -> Result<Vec<u8>, Error> {
-    let mut process = processes.spawn(command, doing, Pipe::Output)?;
+    let process = processes.spawn(command, doing, Pipe::Output)?;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                std::thread::park_timeout(LOOK_EVERY);
+                processes.kill_stuck();
+            }
+        });
+        let output = all_output(process, limit);
+        over.store(true, Ordering::Release);
+        watcher.thread().unpark();
+        output
+    })
+}
+
+fn all_output(mut process: Process, limit: usize) -> Result<Vec<u8>, Error> {
     let mut output = Vec::new();
     let mut buffer = [0; 1 << 14];
     while output.len() < limit {
@@ -270,6 +288,27 @@ pub(crate) fn quiet(program: impl AsRef<OsStr>) -> Command {
     command.args(["-hide_banner", "-v", "error"]);
     command
 }
+
+/// Has the kernel kill the child when the thread that starts it ends, however it does: every
+/// thread here outlives the children that it starts.
+#[cfg(target_os = "linux")]
+#[allow(
+    unsafe_code,
+    reason = "there is no other way to have something done between fork and exec"
+)]
+fn die_with_us(command: &mut Command) {
+    // SAFETY: between fork and exec only what is safe in a signal handler may be done. This is one
+    // system call: it takes no lock, and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+                .map_err(io::Error::from)
+        });
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with_us(_: &mut Command) {}
 
 fn listen(stderr: impl Read, last_words: &Mutex<VecDeque<String>>) {
     let mut stderr = BufReader::new(stderr);

@@ -7,6 +7,7 @@
 
 mod canvas;
 mod events;
+mod references;
 mod shapes;
 mod tldraw;
 mod xml;
@@ -16,6 +17,9 @@ use std::io::BufReader;
 
 pub use canvas::{Canvas, Draft, Place, Ties, Version};
 pub use events::Pointing;
+use recording::PlaybackFormat;
+use recording::metadata::Metadata;
+pub use references::{References, references};
 
 use crate::error::Error;
 use crate::geometry::{Point, ViewBox};
@@ -121,7 +125,15 @@ impl Timeline {
         if !source.is_presentation() {
             return Err(Error::NotARecording {
                 path: source.dir().to_path_buf(),
-                why: "it has no metadata.xml, no shapes.svg and no media".into(),
+                why: "it has no metadata.xml, no shapes.svg and no media; give the folder \
+                      published/presentation/<record id>"
+                    .into(),
+            });
+        }
+        if let Some(format) = other_format(source) {
+            return Err(Error::NotARecording {
+                path: source.dir().to_path_buf(),
+                why: format!("it is of the format \"{format}\"; only presentations are drawn"),
             });
         }
         let mut timeline = Timeline::default();
@@ -274,6 +286,16 @@ impl Timeline {
         }
         self.shares = apart;
     }
+}
+
+/// The format of a recording that is no presentation, by what its description says.
+fn other_format(source: &Source) -> Option<PlaybackFormat> {
+    if source.resolve("shapes.svg").is_ok() {
+        return None;
+    }
+    let metadata = Metadata::read(&source.resolve("metadata.xml").ok()?).ok()?;
+    let format = metadata.playback.into_iter().next()?.format;
+    (format.as_str() != "presentation").then_some(format)
 }
 
 fn last_of_each<T>(items: &mut Vec<T>, duration: Millis, at: impl Fn(&T) -> Millis) {
