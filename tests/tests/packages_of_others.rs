@@ -150,7 +150,8 @@ fn what_the_scripts_deliver_is_imported() {
 fn a_bad_format_does_not_keep_the_good_ones_out() {
     let site = site();
     let spool = site.path("receiver/spool");
-    let faults: [(u32, &str, fn(&Path)); 3] = [
+    type Damage = fn(&Path);
+    let faults: [(u32, &str, Damage); 3] = [
         (11, "metadata.xml", |folder| {
             fs::write(folder.join("metadata.xml"), "<recording><id>x").unwrap();
         }),
