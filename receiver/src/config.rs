@@ -18,7 +18,7 @@ pub(crate) struct Config {
     /// Where the HTTP service listens.
     #[serde(default = "default_listen")]
     pub(crate) listen: SocketAddr,
-    /// Where nodes reach the service, as the commands for them are to say.
+    /// Where nodes, people and Pod reach the service: for the commands on nodes and for links.
     #[serde(default)]
     pub(crate) public_url: Option<String>,
     /// Connections at the same time; further ones wait.
@@ -215,6 +215,11 @@ impl Config {
                 config.convert.height
             );
             return Err(SettingsError::key(path, "convert.height", why));
+        }
+        if config.public_url.is_none() && config.destination.links_here() {
+            let why = "is needed for links to videos: the address that Pod and people reach this \
+                       receiver at, like https://bbb2pod.univ.example";
+            return Err(SettingsError::key(path, "public_url", why));
         }
         config
             .destination

@@ -9,6 +9,8 @@
 mod commands;
 mod config;
 mod convert;
+mod database;
+mod export;
 mod import;
 mod ledger;
 mod media;

@@ -59,6 +59,22 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
     })
 }
 
+/// Reads a secret from a file that holds it on one line and nothing else.
+///
+/// # Errors
+/// The file cannot be read, or holds nothing or several lines; the text names it.
+pub fn secret(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let secret = text.trim();
+    if secret.is_empty() || secret.contains('\n') {
+        return Err(format!(
+            "{}: must hold the secret on one line and nothing else",
+            path.display()
+        ));
+    }
+    Ok(secret.to_owned())
+}
+
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, (String, String)> {
     let blank = text.lines().all(|line| {
         line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---"

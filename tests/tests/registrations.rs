@@ -10,9 +10,9 @@ use support::pod::{ADMIN_TOKEN, Fault, FaultKind, StandInPod};
 use support::samples::Recording;
 
 const LONG: Duration = Duration::from_secs(60);
-/// What a registration asks of Pod: the version, the filters, the site, the type, the default owner,
-/// whether the video is there, the upload, the launch, the state.
-const REQUESTS: u32 = 9;
+/// What a registration asks of Pod, after what is asked once at the start: whether the video is
+/// there, the upload, the launch, the state.
+const REQUESTS: u32 = 4;
 
 fn upload_to(pod: &StandInPod, secrets: &Path, more: &str) -> Site {
     let token = secrets.join("pod-token");

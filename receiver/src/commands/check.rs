@@ -12,6 +12,9 @@ use crate::import::Archive;
 use crate::ledger::Ledger;
 use crate::pod::{self, Finding, Severity};
 
+/// Videos with trouble in Pod that are named.
+const TROUBLES_SHOWN: usize = 20;
+
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  sudo -u bbb2pod bbb2pod-receiver check --config /etc/bbb2pod/receiver.yml\n\nEach line begins with OK, WARN or FAIL; the exit code is 1 when anything failed."
@@ -32,10 +35,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     ))];
     findings.extend(folders(&config));
     findings.push(ledger(&config).await);
+    findings.extend(troubles(&config).await);
     findings.extend(converter());
-    match pod::destination(&config.destination) {
-        Ok(destination) => findings.extend(destination.check().await),
-        Err(error) => findings.push(error.into()),
+    match super::serve::video_links(&config) {
+        Ok(links) => match pod::destination(&config.destination, &links) {
+            Ok(destination) => findings.extend(destination.check().await),
+            Err(error) => findings.push(error.into()),
+        },
+        Err(error) => findings.push(Finding::wrong(
+            error.to_string(),
+            "check the rights of the folder that the ledger is in",
+        )),
     }
     if args.json {
         println!("{}", serde_json::to_string(&findings)?);
@@ -127,6 +137,28 @@ async fn ledger(config: &Config) -> Finding {
             "check `database` in the settings and the folder's rights",
         ),
     }
+}
+
+/// What is wrong in Pod with single videos.
+async fn troubles(config: &Config) -> Vec<Finding> {
+    let Ok(ledger) = Ledger::open(&config.database).await else {
+        return Vec::new();
+    };
+    let troubles = ledger.troubles().await.unwrap_or_default();
+    ledger.close().await;
+    let advice = "see: bbb2pod-receiver recording show ID";
+    let finding = |(id, trouble): &(recording::RecordId, String)| {
+        Finding::warning(format!("{id}: {trouble}"), advice)
+    };
+    let mut findings: Vec<_> = troubles.iter().take(TROUBLES_SHOWN).map(finding).collect();
+    if troubles.len() > TROUBLES_SHOWN {
+        let more = troubles.len() - TROUBLES_SHOWN;
+        findings.push(Finding::warning(
+            format!("and {more} more recordings with trouble in Pod"),
+            advice,
+        ));
+    }
+    findings
 }
 
 /// Whether ffmpeg is there and new enough, and whether there are fonts to draw text with.

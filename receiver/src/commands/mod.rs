@@ -1,9 +1,12 @@
 //! The command line: one file per command.
 
 mod check;
+mod export;
+mod forget_links;
 mod node;
 mod reconcile;
 mod recording;
+mod register;
 mod serve;
 mod status;
 
@@ -18,6 +21,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerError};
+use crate::pod::{PodError, Retry};
+use crate::web::video::KeyError;
 
 /// Takes recordings of BigBlueButton nodes in, converts them and registers them in Esup-Pod
 #[derive(Debug, Parser)]
@@ -26,6 +31,7 @@ use crate::ledger::{Ledger, LedgerError};
   bbb2pod-receiver check --config /etc/bbb2pod/receiver.yml
   bbb2pod-receiver node add bbb1.univ.example
   bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml
+  bbb2pod-receiver register --dry-run
   bbb2pod-receiver recording show 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
   bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
 
@@ -73,6 +79,12 @@ Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 ser
     /// Look at recordings, and try failed ones again
     #[command(subcommand)]
     Recording(recording::Command),
+    /// Hand recordings to Pod now, or tell what would be done
+    Register(register::Args),
+    /// List all recordings with their owners, as CSV or JSON
+    Export(export::Args),
+    /// Remove links from "My external videos" of Pod again
+    ForgetLinks(forget_links::Args),
     /// The BBB nodes that may send
     #[command(subcommand)]
     Node(node::Command),
@@ -124,6 +136,9 @@ pub fn run() -> ExitCode {
         Command::Reconcile(args) => within_runtime(reconcile::run(args)),
         Command::Check(args) => within_runtime(check::run(args)),
         Command::Recording(command) => within_runtime(recording::run(command)),
+        Command::Register(args) => within_runtime(register::run(args)),
+        Command::Export(args) => within_runtime(export::run(args)),
+        Command::ForgetLinks(args) => within_runtime(forget_links::run(args)),
         Command::Node(command) => within_runtime(node::run(command)),
         Command::Manual(args) => write_manual(&args),
     };
@@ -133,9 +148,23 @@ pub fn run() -> ExitCode {
             let ledger = cause.downcast_ref::<LedgerError>();
             cause.is::<SettingsError>()
                 || cause.is::<Usage>()
+                || cause.is::<KeyError>()
                 || ledger.is_some_and(LedgerError::is_about_the_file)
         });
-        ExitCode::from(if is_the_users { 2 } else { 1 })
+        let is_away = error.chain().any(|cause| {
+            let pod = cause.downcast_ref::<PodError>();
+            pod.is_some_and(PodError::is_unreachable)
+        });
+        let is_the_users = is_the_users
+            || error.chain().any(|cause| {
+                let pod = cause.downcast_ref::<PodError>();
+                pod.is_some_and(|pod| pod.retry() == Retry::StopAll)
+            });
+        ExitCode::from(match (is_the_users, is_away) {
+            (true, _) => 2,
+            (false, true) => 3,
+            (false, false) => 1,
+        })
     })
 }
 

@@ -183,12 +183,12 @@ fn senseless(stands: Stage, from: Option<Stage>) -> Option<String> {
     }
 }
 
-fn parse(text: &str) -> anyhow::Result<RecordId> {
+pub(super) fn parse(text: &str) -> anyhow::Result<RecordId> {
     text.parse()
         .map_err(|e: ::recording::names::InvalidName| Usage(e.to_string()).into())
 }
 
-fn unknown(id: &RecordId) -> anyhow::Error {
+pub(super) fn unknown(id: &RecordId) -> anyhow::Error {
     Usage(format!(
         "no recording {id} has come in; see: bbb2pod-receiver recording list"
     ))
@@ -228,6 +228,7 @@ async fn show(
             "registrations": registrations.iter().map(|r| json!({
                 "destination": r.destination, "kind": r.kind, "reference": r.reference, "url": r.url,
                 "media_digest": r.media_digest, "registered_at": r.registered_at,
+                "trouble": r.trouble,
             })).collect::<Vec<_>>(),
             "on_node": on_node(&told.iter().collect::<Vec<_>>()),
             "story": story.iter().map(|e| json!({
@@ -273,6 +274,9 @@ async fn show(
             "In Pod       {} {}{url} ({:.0})",
             r.kind, r.reference, r.registered_at
         ));
+        if let Some(trouble) = &r.trouble {
+            lines.push(format!("           ! {trouble}"));
+        }
     }
     for t in told.iter().filter(|t| t.state != OnNode::Published) {
         lines.push(format!(
@@ -351,7 +355,7 @@ fn on_node(told: &[&Told]) -> serde_json::Value {
 }
 
 /// A text from outside on one line of a terminal: without control characters, not endless.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

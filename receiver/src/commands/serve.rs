@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -17,8 +18,13 @@ use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::Ledger;
 use crate::pipeline::{self, Shared};
+use crate::pod::{PodError, VideoLinks};
 use crate::upload::Uploads;
+use crate::web::video::{Addresses, KeyError, Videos};
 use crate::{pod, systemd, web};
+
+/// How long Pod may take to answer at the start.
+const PREPARING: Duration = Duration::from_secs(15);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml")]
@@ -31,20 +37,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.config.read()?;
     make_folders(&config)?;
     let _alone = alone(&config)?;
-    let ledger = Ledger::open(&config.database).await?;
-    let archive = Archive::open(&config.archive_dir)
-        .with_context(|| format!("cannot open the archive {}", config.archive_dir.display()))?;
-    let wake = Arc::new(Notify::new());
     let (stop, stopping) = watch::channel(false);
-    let uploads = Uploads::new(
-        &config.spool_dir,
-        &config.upload,
-        ledger.clone(),
-        wake.clone(),
-        stopping.clone(),
-    )
-    .with_context(|| format!("cannot open the spool {}", config.spool_dir.display()))?;
-    let destination = pod::destination(&config.destination)?;
+    let shared = Arc::new(assemble(config, stopping.clone()).await?);
+    let (config, ledger) = (&shared.config, &shared.ledger);
+    prepare(&shared).await?;
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("cannot start metrics")?;
@@ -55,21 +51,19 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         )
     })?;
     let address = listener.local_addr()?;
-    let routes = web::routes(ledger.clone(), uploads.clone(), metrics);
-
     let max_connections = config.max_connections;
-    let shared = Arc::new(Shared::new(
-        config,
+    let videos = Videos::new(
         ledger.clone(),
-        archive,
-        uploads,
-        destination,
-        wake,
-    ));
+        config.media_dir.clone(),
+        addresses(config)?,
+        shared.wake.clone(),
+    );
+    let routes = web::routes(ledger.clone(), shared.uploads.clone(), videos, metrics);
+
     pipeline::recover(&shared).await?;
     let watchdog = systemd::watchdog(ledger.clone(), shared.clone(), stopping.clone());
     let watchdog = tokio::spawn(watchdog);
-    let mut pipeline = tokio::spawn(pipeline::run(shared, stopping.clone()));
+    let mut pipeline = tokio::spawn(pipeline::run(shared.clone(), stopping.clone()));
     let mut http = tokio::spawn(web::serve(
         listener,
         routes,
@@ -96,7 +90,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     // Uploads go on after the restart; nobody waits here for a slow one to end.
-    if tokio::time::timeout(std::time::Duration::from_secs(5), &mut http)
+    if tokio::time::timeout(Duration::from_secs(5), &mut http)
         .await
         .is_err()
     {
@@ -107,7 +101,59 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn make_folders(config: &Config) -> anyhow::Result<()> {
+/// Looks whether Pod has what the settings name. What is wrong in them ends the service before it
+/// begins; a Pod that is down does not, as recordings can be taken in meanwhile.
+async fn prepare(shared: &Shared) -> Result<(), PodError> {
+    match tokio::time::timeout(PREPARING, shared.destination.prepare()).await {
+        Ok(Err(error)) if error.is_about_settings() => return Err(error),
+        Ok(Err(error)) => tracing::error!(%error, "Pod cannot be asked; trying again later"),
+        Err(_) => tracing::error!("Pod does not answer; trying again later"),
+        Ok(Ok(())) => {}
+    }
+    Ok(())
+}
+
+/// Puts together what every stage needs. Nothing runs yet.
+pub(super) async fn assemble(
+    config: Config,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<Shared> {
+    let ledger = Ledger::open(&config.database).await?;
+    let archive = Archive::open(&config.archive_dir)
+        .with_context(|| format!("cannot open the archive {}", config.archive_dir.display()))?;
+    let wake = Arc::new(Notify::new());
+    let uploads = Uploads::new(
+        &config.spool_dir,
+        &config.upload,
+        ledger.clone(),
+        wake.clone(),
+        stopping,
+    )
+    .with_context(|| format!("cannot open the spool {}", config.spool_dir.display()))?;
+    let destination = pod::destination(&config.destination, &video_links(&config)?)?;
+    Ok(Shared::new(
+        config,
+        ledger,
+        archive,
+        uploads,
+        destination,
+        wake,
+    ))
+}
+
+fn addresses(config: &Config) -> Result<Addresses, KeyError> {
+    Addresses::open(&Addresses::key_file(&config.database))
+}
+
+/// The addresses that the settings give the videos.
+pub(super) fn video_links(config: &Config) -> Result<VideoLinks, KeyError> {
+    Ok(VideoLinks {
+        base: config.public_url.clone(),
+        addresses: addresses(config)?,
+    })
+}
+
+pub(super) fn make_folders(config: &Config) -> anyhow::Result<()> {
     let database = config.database.parent().unwrap_or(Path::new("/"));
     let folders = [
         ("database", database),
@@ -129,7 +175,7 @@ fn make_folders(config: &Config) -> anyhow::Result<()> {
 
 /// Makes sure that no other service works on the same ledger, spool or archive; the locks go with
 /// the process.
-fn alone(config: &Config) -> anyhow::Result<Vec<fs::File>> {
+pub(super) fn alone(config: &Config) -> anyhow::Result<Vec<fs::File>> {
     let lock = config.database.with_extension("lock");
     let failed = |e| Usage(format!("cannot write {}: {e}", lock.display()));
     let mut held = vec![locked(fs::File::create(&lock).map_err(failed)?, &lock)?];

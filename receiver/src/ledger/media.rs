@@ -62,15 +62,17 @@ impl Ledger {
         }))
     }
 
-    /// Commits what the video is to be made from, and sends the recording to conversion.
+    /// Commits what the video is to be made from, and sends the recording to conversion, or past
+    /// it when `next` says that the video can wait until somebody asks for it.
     pub(crate) async fn plan_media(
         &self,
         id: &RecordId,
         format: &PlaybackFormat,
         digest: Digest,
+        next: Stage,
     ) -> Result<(), LedgerError> {
         let mut tx = self.begin().await?;
-        if step(&mut tx, id, Stage::Media, Stage::Convert).await? {
+        if step(&mut tx, id, Stage::Media, next).await? {
             sqlx::query(
                 "INSERT INTO media (record_id, source_format, source_digest) VALUES (?, ?, ?)
                  ON CONFLICT (record_id) DO UPDATE SET source_format = excluded.source_format,
@@ -82,10 +84,30 @@ impl Ledger {
             .bind(digest.to_string())
             .execute(&mut *tx)
             .await?;
-            let text = format!("the video is to be made from {format}");
+            let text = match next {
+                Stage::Convert => format!("the video is to be made from {format}"),
+                _ => format!("the video is to be made from {format} when somebody asks for it"),
+            };
             story::tell(&mut *tx, id.as_str(), "media", Level::Info, &text).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Sends a recording that is done without its video to conversion, because somebody asks for
+    /// it. Tells whether it was so.
+    pub(crate) async fn want_media(&self, id: &RecordId) -> Result<bool, LedgerError> {
+        let mut tx = self.begin().await?;
+        let unmade = sqlx::query("SELECT 1 FROM media WHERE record_id = ? AND sha256 IS NULL")
+            .bind(id.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        let wanted = unmade.is_some() && step(&mut tx, id, Stage::Done, Stage::Convert).await?;
+        if wanted {
+            let text = "somebody asks for the video, so it is made now";
+            story::tell(&mut *tx, id.as_str(), "convert", Level::Info, text).await?;
+        }
+        tx.commit().await?;
+        Ok(wanted)
     }
 
     /// Commits a finished video, and sends the recording to registration. Nothing happens when

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-pub(crate) use media::NewMedia;
+pub(crate) use media::{Media, NewMedia};
 pub(crate) use node_states::Told;
 pub(crate) use nodes::Node;
 pub(crate) use packages::{NewPackage, Package};

@@ -236,6 +236,36 @@ impl Ledger {
         rows.iter().map(recording).collect()
     }
 
+    /// Ids of recordings in their order, from the one after this.
+    pub(crate) async fn record_ids(
+        &self,
+        after: Option<&RecordId>,
+        limit: u32,
+    ) -> Result<Vec<RecordId>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT record_id FROM recordings WHERE record_id > ? ORDER BY record_id LIMIT ?",
+        )
+        .bind(after.map_or("", RecordId::as_str))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| parsed(row.try_get("record_id")?))
+            .collect()
+    }
+
+    /// Recordings whose next stage is registration and that do not wait for a human.
+    pub(crate) async fn awaiting_registration(&self) -> Result<Vec<RecordId>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT record_id FROM recordings WHERE stage = 'register' AND failed = 0 ORDER BY created_at",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| parsed(row.try_get("record_id")?))
+            .collect()
+    }
+
     /// How many recordings are in each stage; the failed ones count as `failed`.
     pub(crate) async fn recording_counts(&self) -> Result<Vec<(String, u64)>, LedgerError> {
         let rows = sqlx::query(

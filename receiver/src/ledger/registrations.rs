@@ -5,7 +5,7 @@ use recording::{Digest, RecordId};
 use sqlx::Row;
 
 use super::recordings::step;
-use super::{Ledger, LedgerError, Level, Stage, parsed, story, time};
+use super::{Ledger, LedgerError, Level, Stage, parsed, story, time, unsigned};
 
 /// Something that exists in Pod for a recording.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Registered {
     pub(crate) registered_at: Timestamp,
     /// When Pod is to be asked how far it is with it.
     pub(crate) look_again: Option<Timestamp>,
+    /// What is wrong with it in Pod.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Ledger {
@@ -101,10 +103,11 @@ impl Ledger {
         .await?;
         sqlx::query(
             "INSERT INTO registrations (record_id, destination, kind, reference, url, media_digest, registered_at,
-                 look_again)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                 look_again, trouble)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (record_id, destination) DO UPDATE SET kind = excluded.kind, reference = excluded.reference,
                  url = excluded.url, media_digest = excluded.media_digest, look_again = excluded.look_again,
+                 trouble = excluded.trouble,
                  registered_at = CASE WHEN kind IS excluded.kind AND reference IS excluded.reference
                      AND media_digest IS excluded.media_digest THEN registered_at ELSE excluded.registered_at END",
         )
@@ -116,6 +119,7 @@ impl Ledger {
         .bind(registered.media_digest.to_string())
         .bind(registered.registered_at.as_millisecond())
         .bind(registered.look_again.map(Timestamp::as_millisecond))
+        .bind(&registered.trouble)
         .execute(&mut *tx)
         .await?;
         step(&mut tx, id, Stage::Register, Stage::Done).await?;
@@ -152,6 +156,37 @@ impl Ledger {
             .collect()
     }
 
+    /// How many other recordings have something at a JSON path of their progress there.
+    pub(crate) async fn others_at(
+        &self,
+        id: &RecordId,
+        destination: &str,
+        path: &str,
+    ) -> Result<u64, LedgerError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS n FROM registrations
+             WHERE destination = ? AND record_id <> ? AND json_type(progress, ?) IS NOT NULL",
+        )
+        .bind(destination)
+        .bind(id.as_str())
+        .bind(path)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(unsigned(row.try_get("n")?))
+    }
+
+    /// What is wrong in Pod: the recording and what to tell people.
+    pub(crate) async fn troubles(&self) -> Result<Vec<(RecordId, String)>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT record_id, trouble FROM registrations WHERE trouble IS NOT NULL ORDER BY record_id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((parsed(row.try_get("record_id")?)?, row.try_get("trouble")?)))
+            .collect()
+    }
+
     /// Puts off, or gives up, asking Pod how far it is.
     pub(crate) async fn look_at(
         &self,
@@ -176,7 +211,7 @@ impl Ledger {
         id: &RecordId,
     ) -> Result<Vec<Registered>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT destination, kind, reference, url, media_digest, registered_at, look_again FROM registrations
+            "SELECT destination, kind, reference, url, media_digest, registered_at, look_again, trouble FROM registrations
              WHERE record_id = ? AND kind IS NOT NULL ORDER BY registered_at",
         )
         .bind(id.as_str())
@@ -192,6 +227,7 @@ impl Ledger {
                     media_digest: parsed(row.try_get("media_digest")?)?,
                     registered_at: time(row.try_get("registered_at")?),
                     look_again: row.try_get::<Option<i64>, _>("look_again")?.map(time),
+                    trouble: row.try_get("trouble")?,
                 })
             })
             .collect()

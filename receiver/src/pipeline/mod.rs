@@ -24,6 +24,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+pub(crate) use self::stages::{described, register, rehearse};
 use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::{Ledger, Stage};
@@ -35,6 +36,8 @@ use crate::upload::Uploads;
 const TICK: Duration = Duration::from_secs(1);
 /// How often workers look for jobs.
 const POLL: Duration = Duration::from_millis(200);
+/// Jobs that a worker takes at once: quick ones end in milliseconds.
+const BATCH: usize = 100;
 /// How often the spool is looked through for dropped packages, at least.
 const SCAN_EVERY: Duration = Duration::from_secs(10);
 /// How often finished jobs are removed.
@@ -449,7 +452,10 @@ fn is_due(last: &mut Instant, every: Duration) -> bool {
 }
 
 fn storage<T>(pool: &SqlitePool, queue: &str) -> SqliteStorage<T> {
-    SqliteStorage::new(pool).with_config(apalis_sqlite::Config::default().queue(queue))
+    let config = apalis_sqlite::Config::default()
+        .queue(queue)
+        .batch_size(BATCH);
+    SqliteStorage::new(pool).with_config(config)
 }
 
 /// A fresh database for jobs: those of the last run are gone with their process.

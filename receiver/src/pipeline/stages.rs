@@ -13,9 +13,9 @@ use recording::{Manifest, RecordId};
 
 use super::Shared;
 use crate::import::{self, Limits, Outcome};
-use crate::ledger::{LedgerError, NewMedia, Recording, Registered, Stage};
+use crate::ledger::{LedgerError, Media, NewMedia, Recording, Registered, Stage};
 use crate::media;
-use crate::pod::{Journal, Kind, Lecture, Origin, Retry};
+use crate::pod::{Journal, Lecture, MediaFile, Origin, Plan, Retry};
 use crate::retry::next_try;
 
 /// How often the progress of a conversion goes to the ledger.
@@ -35,6 +35,15 @@ enum Failure {
     ForGood(String),
     /// The service is stopping; nothing is wrong.
     Stopped,
+}
+
+impl Failure {
+    fn words(self) -> String {
+        match self {
+            Failure::Later(why) | Failure::ForGood(why) => why,
+            Failure::Stopped => "the service is stopping".to_owned(),
+        }
+    }
 }
 
 impl From<LedgerError> for Failure {
@@ -131,7 +140,12 @@ async fn decide(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
             .advance(id, Stage::Media, Stage::Register, &text)
             .await?;
     } else if let Some(digest) = digest {
-        shared.ledger.plan_media(id, chosen, digest).await?;
+        let next = if shared.destination.needs_media() {
+            Stage::Convert
+        } else {
+            Stage::Register
+        };
+        shared.ledger.plan_media(id, chosen, digest, next).await?;
     }
     Ok(())
 }
@@ -211,7 +225,7 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
 }
 
 /// Hands a recording's video to Pod.
-pub(super) async fn register(shared: &Shared, id: &RecordId) {
+pub(crate) async fn register(shared: &Shared, id: &RecordId) {
     settle(shared, id, Stage::Register, hand_over(shared, id).await).await;
 }
 
@@ -233,7 +247,7 @@ pub(super) async fn look_again(shared: &Shared, id: &RecordId) {
 }
 
 async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
-    let lecture = lecture(shared, id).await?;
+    let lecture = lecture(shared, id, false).await?;
     let journal = LedgerJournal { shared, id };
     let registration = match shared.destination.register(&lecture, &journal).await {
         Ok(registration) => registration,
@@ -244,10 +258,7 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
             });
         }
     };
-    let kind = match registration.kind {
-        Kind::Claim => "claim",
-        Kind::Video => "video",
-    };
+    let kind = registration.kind.as_str();
     let registered = Registered {
         destination: shared.destination.name().to_owned(),
         kind: kind.to_owned(),
@@ -256,7 +267,11 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
         media_digest: registration.media_digest,
         registered_at: Timestamp::now(),
         look_again: registration.look_again.map(|wait| Timestamp::now() + wait),
+        trouble: registration.trouble,
     };
+    if let Some(trouble) = &registered.trouble {
+        tracing::error!(record_id = %id, trouble, "something is wrong in Pod");
+    }
     let is_news = shared
         .ledger
         .registered(id, &registered, &registration.notes)
@@ -269,7 +284,9 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
 }
 
 /// Everything a destination needs to know of a recording.
-async fn lecture(shared: &Shared, id: &RecordId) -> Result<Lecture, Failure> {
+///
+/// For a rehearsal nothing needs to have been made or decided yet.
+async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lecture, Failure> {
     let lost = |what: &str| {
         Failure::ForGood(format!(
             "{what}; run: bbb2pod-receiver recording retry {id} --from media"
@@ -280,28 +297,39 @@ async fn lecture(shared: &Shared, id: &RecordId) -> Result<Lecture, Failure> {
         .recording(id)
         .await?
         .ok_or_else(|| lost("the ledger has lost it"))?;
-    let media = shared
-        .ledger
-        .media(id)
-        .await?
-        .ok_or_else(|| lost("the ledger knows no video"))?;
-    let (media_digest, media_bytes, duration_ms) = media
-        .made
-        .ok_or_else(|| lost("the video has not been made"))?;
+    let mut media = shared.ledger.media(id).await?;
+    if media.is_none() && rehearsal {
+        media = to_be_made(shared, id).await?;
+    }
+    let media = media.ok_or_else(|| lost("the ledger knows no video"))?;
     let path = media::path(&shared.config.media_dir, id);
-    if !path.exists() {
-        return Err(lost("the video's file is gone"));
+    let file = media.made.map(|(digest, bytes, _)| MediaFile {
+        path,
+        digest,
+        bytes,
+    });
+    if shared.destination.needs_media() && !rehearsal {
+        match &file {
+            None => return Err(lost("the video has not been made")),
+            Some(file) if !file.path.exists() => return Err(lost("the video's file is gone")),
+            Some(_) => {}
+        }
     }
     let manifest: Option<Manifest> = shared.archive.manifest(id, &media.source_format)?;
     let metadata = manifest.as_ref().and_then(|m| m.metadata.as_ref());
+    let playback = metadata.and_then(|m| {
+        let mut formats = m.playback.iter();
+        formats.find(|playback| playback.format == media.source_format)
+    });
+    let recorded_ms = playback.and_then(|playback| playback.duration_ms);
     Ok(Lecture {
         record_id: id.clone(),
         title: recording.title,
         started: recording.started_at,
-        duration_ms,
-        media: path,
-        media_digest,
-        media_bytes,
+        duration_ms: media.made.map_or(recorded_ms.unwrap_or(0), |(.., ms)| ms),
+        media: file,
+        source_digest: media.source_digest,
+        playback: playback.and_then(|playback| playback.link.clone()),
         owner: None,
         additional_owners: Vec::new(),
         origin: Origin {
@@ -311,10 +339,46 @@ async fn lecture(shared: &Shared, id: &RecordId) -> Result<Lecture, Failure> {
             server_name: metadata
                 .and_then(|m| m.meta("bbb-origin-server-name"))
                 .map(str::to_owned),
+            state: metadata.and_then(|m| m.state.clone()),
+            published: metadata.is_some_and(|m| m.published),
         },
         language: None,
         meta: metadata.map(|m| m.meta.clone()).unwrap_or_default(),
     })
+}
+
+/// What a recording's video would be made from, before that has been decided.
+async fn to_be_made(shared: &Shared, id: &RecordId) -> Result<Option<Media>, Failure> {
+    let held = shared.ledger.formats(id).await?;
+    let formats: Vec<_> = held.iter().map(|(format, ..)| format.clone()).collect();
+    let chosen = media::choose(&formats, None);
+    let digest = held
+        .iter()
+        .find(|(format, ..)| Some(format) == chosen)
+        .map(|(_, digest, _)| *digest);
+    let plan = chosen.zip(digest).map(|(format, digest)| Media {
+        source_format: format.clone(),
+        source_digest: digest,
+        made: None,
+        warnings: Vec::new(),
+    });
+    Ok(plan)
+}
+
+/// What would be done to hand a recording to Pod; `Err` says in words what is in the way.
+pub(crate) async fn rehearse(
+    shared: &Shared,
+    id: &RecordId,
+) -> Result<(Lecture, Result<Plan, String>), String> {
+    let lecture = lecture(shared, id, true).await.map_err(Failure::words)?;
+    let journal = LedgerJournal { shared, id };
+    let plan = shared.destination.rehearse(&lecture, &journal).await;
+    Ok((lecture, plan.map_err(|error| error.to_string())))
+}
+
+/// Everything that is known of a recording for those who read about it.
+pub(crate) async fn described(shared: &Shared, id: &RecordId) -> Result<Lecture, String> {
+    lecture(shared, id, true).await.map_err(Failure::words)
 }
 
 /// Writes how a stage ended.
@@ -363,6 +427,13 @@ impl Journal for LedgerJournal<'_> {
                 .ledger
                 .registration_progress(self.id, name)
                 .await?)
+        })
+    }
+
+    fn others(&self, path: &'static str) -> BoxFuture<'_, anyhow::Result<u64>> {
+        Box::pin(async move {
+            let name = self.shared.destination.name();
+            Ok(self.shared.ledger.others_at(self.id, name, path).await?)
         })
     }
 

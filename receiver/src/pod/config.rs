@@ -1,6 +1,9 @@
 //! The `destination` section of the settings.
 
-use std::fs;
+mod encoding;
+mod external;
+mod recording;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,8 +11,13 @@ use jiff::tz::TimeZone;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use self::encoding::{EncodingConfig, Window};
+pub(crate) use self::external::{ExternalConfig, Link, When};
+pub(super) use self::recording::ApiConfig;
+pub(crate) use self::recording::RecordingConfig;
 use super::PodError;
 use super::directory::name::{NAME_MIN, PATH_MAX};
+use crate::database::DatabaseConfig;
 
 /// Which destination, and its settings.
 #[derive(Clone, Debug)]
@@ -18,6 +26,12 @@ pub(crate) enum DestinationConfig {
     Directory(DirectoryConfig),
     /// `kind: upload`
     Upload(Box<UploadConfig>),
+    /// `kind: external`
+    External(ExternalConfig),
+    /// `kind: recording`
+    Recording(RecordingConfig),
+    /// `kind: csv`
+    Csv(CsvConfig),
 }
 
 /// The claim directory of a Pod recorder.
@@ -40,6 +54,42 @@ pub(crate) struct DirectoryConfig {
     /// What a republished recording does to the file that is there already.
     #[serde(default)]
     pub(crate) on_republish: Republish,
+    /// Who makes the row that shows a file on the claim page.
+    #[serde(default)]
+    pub(crate) claim_row: ClaimRow,
+    /// For rows made here: the recorder, by its id or name.
+    #[serde(default)]
+    pub(crate) recorder: Option<Chosen>,
+    /// For `claim_row: rest`: the site's address.
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    /// For `claim_row: rest`: file with the API token of a staff user, and nothing else.
+    #[serde(default)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// For `claim_row: sql`: Pod's database.
+    #[serde(default)]
+    pub(crate) database: Option<DatabaseConfig>,
+}
+
+/// Who makes the row that shows a file on the claim page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ClaimRow {
+    /// Pod's cron, in two passes.
+    #[default]
+    Cron,
+    /// The receiver, by Pod's API: shows after one pass of the cron.
+    Rest,
+    /// The receiver, in Pod's database: shows at once.
+    Sql,
+}
+
+/// A list of the recordings, instead of anything in Pod.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CsvConfig {
+    /// The file that lines are added to.
+    pub(crate) file: PathBuf,
 }
 
 /// Pod's REST API.
@@ -106,6 +156,9 @@ pub(crate) struct UploadConfig {
     /// Whether Pod starts encoding at once; else somebody has to in Pod.
     #[serde(default = "yes")]
     pub(crate) launch_encoding: bool,
+    /// How many encodings at once, and when.
+    #[serde(default)]
+    pub(crate) encoding: EncodingConfig,
     /// What a republished recording does to the video that is there already.
     #[serde(default)]
     pub(crate) on_republish: Republish,
@@ -152,6 +205,8 @@ pub(crate) enum Republish {
     Replace,
     /// Pod keeps what it has.
     Keep,
+    /// The new content becomes another video beside the old one.
+    New,
 }
 
 impl DestinationConfig {
@@ -163,19 +218,50 @@ impl DestinationConfig {
         match self {
             DestinationConfig::Directory(config) => config.validate(),
             DestinationConfig::Upload(config) => config.validate(),
+            DestinationConfig::External(config) => config.validate(),
+            DestinationConfig::Recording(config) => config.validate(),
+            DestinationConfig::Csv(config) => {
+                if config.file.is_absolute() && config.file.file_name().is_some() {
+                    Ok(())
+                } else {
+                    problem("file", "must be an absolute path")
+                }
+            }
         }
+    }
+
+    /// Whether it gives away addresses of this receiver, so that `public_url` is needed.
+    pub(crate) fn links_here(&self) -> bool {
+        matches!(self, DestinationConfig::External(config) if config.link == Link::Video)
     }
 }
 
 impl DirectoryConfig {
     /// Characters that remain for a file's name in the path that Pod stores.
     pub(super) fn room(&self) -> usize {
-        let seen_by_pod = match &self.pod_directory {
+        let slash = 1;
+        PATH_MAX.saturating_sub(self.seen().chars().count() + slash)
+    }
+
+    /// The directory as Pod sees it, without a slash at its end.
+    pub(super) fn seen(&self) -> String {
+        let seen = match &self.pod_directory {
             Some(directory) => directory.into(),
             None => self.directory.to_string_lossy(),
         };
-        let slash = 1;
-        PATH_MAX.saturating_sub(seen_by_pod.trim_end_matches('/').chars().count() + slash)
+        seen.trim_end_matches('/').to_owned()
+    }
+
+    /// How rows are made by Pod's API, when address and token are given.
+    pub(super) fn api(&self) -> Option<ApiConfig> {
+        Some(ApiConfig {
+            url: self.url.clone()?,
+            token_file: self.token_file.clone()?,
+            accept_language: french(),
+            connect_timeout: seconds::<10>(),
+            timeout: seconds::<120>(),
+            write_timeout: seconds::<120>(),
+        })
     }
 
     fn validate(&self) -> Result<(), (&'static str, String)> {
@@ -191,6 +277,25 @@ impl DirectoryConfig {
                 "pod_directory",
                 "must be an absolute path on the Pod server",
             );
+        }
+        let needed = match self.claim_row {
+            ClaimRow::Cron => None,
+            _ if self.recorder.is_none() => Some("recorder"),
+            ClaimRow::Rest if self.url.is_none() => Some("url"),
+            ClaimRow::Rest if self.token_file.is_none() => Some("token_file"),
+            ClaimRow::Sql if self.database.is_none() => Some("database"),
+            _ => None,
+        };
+        if let Some(key) = needed {
+            return problem(key, "is needed for claim_row rest or sql");
+        }
+        if let Some(url) = &self.url {
+            key_and_why(base_url(url))?;
+        }
+        if let Some(database) = &self.database
+            && let Err(why) = database.validate()
+        {
+            return problem("database.url", why);
         }
         let room = self.room();
         if room < NAME_MIN {
@@ -213,32 +318,39 @@ impl DirectoryConfig {
     }
 }
 
-impl UploadConfig {
-    /// The site's address with a slash at its end.
-    pub(super) fn base_url(&self) -> Result<Url, PodError> {
-        let wrong = |why: String| PodError::Settings { key: "url", why };
-        let mut url = Url::parse(&self.url)
-            .map_err(|e| wrong(format!("{e}; write it like https://pod.univ.example")))?;
-        let plain = matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        if !plain {
-            return Err(wrong("must be like https://pod.univ.example".into()));
-        }
-        let path = url.path().trim_end_matches('/');
-        if path.ends_with("/rest") {
-            return Err(wrong("leave out /rest, bbb2pod adds it".into()));
-        }
-        url.set_path(&format!("{path}/"));
-        Ok(url)
+/// A site's address with a slash at its end.
+fn base_url(text: &str) -> Result<Url, PodError> {
+    let wrong = |why: String| PodError::Settings { key: "url", why };
+    let mut url = Url::parse(text)
+        .map_err(|e| wrong(format!("{e}; write it like https://pod.univ.example")))?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !plain {
+        return Err(wrong("must be like https://pod.univ.example".into()));
     }
+    let path = url.path().trim_end_matches('/');
+    if path.ends_with("/rest") {
+        return Err(wrong("leave out /rest, bbb2pod adds it".into()));
+    }
+    url.set_path(&format!("{path}/"));
+    Ok(url)
+}
 
-    /// The token in the token file.
-    pub(super) fn token(&self) -> Result<String, PodError> {
-        secret("token_file", &self.token_file)
+impl UploadConfig {
+    /// How to speak with Pod's API.
+    pub(super) fn api(&self) -> ApiConfig {
+        ApiConfig {
+            url: self.url.clone(),
+            token_file: self.token_file.clone(),
+            accept_language: self.accept_language.clone(),
+            connect_timeout: self.connect_timeout,
+            timeout: self.timeout,
+            write_timeout: self.write_timeout,
+        }
     }
 
     /// The password in the password file.
@@ -250,7 +362,13 @@ impl UploadConfig {
     }
 
     fn validate(&self) -> Result<(), (&'static str, String)> {
-        key_and_why(self.base_url())?;
+        key_and_why(base_url(&self.url))?;
+        if self.encoding.at_once == 0 {
+            return problem(
+                "encoding.at_once",
+                "must be at least 1; launch_encoding: false launches none",
+            );
+        }
         if self.default_owner.is_empty() {
             return problem("default_owner", "must be a username in Pod");
         }
@@ -271,16 +389,15 @@ impl UploadConfig {
 }
 
 fn secret(key: &'static str, path: &Path) -> Result<String, PodError> {
-    let wrong = |why: String| PodError::Settings {
-        key,
-        why: format!("{}: {why}", path.display()),
-    };
-    let text = fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-    let secret = text.trim();
-    if secret.is_empty() || !secret.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(wrong("must hold one word and nothing else".into()));
+    let wrong = |why: String| PodError::Settings { key, why };
+    let secret = ::recording::settings::secret(path).map_err(wrong)?;
+    if !secret.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(wrong(format!(
+            "{}: must hold one word and nothing else",
+            path.display()
+        )));
     }
-    Ok(secret.to_owned())
+    Ok(secret)
 }
 
 fn key_and_why<T>(outcome: Result<T, PodError>) -> Result<(), (&'static str, String)> {
@@ -309,7 +426,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 }
 
 /// The time zone of that name, or this machine's.
-pub(super) fn timezone(name: Option<&str>) -> Result<TimeZone, PodError> {
+pub(crate) fn timezone(name: Option<&str>) -> Result<TimeZone, PodError> {
     name.map_or_else(|| Ok(TimeZone::system()), TimeZone::get)
         .map_err(|e| PodError::Settings {
             key: "timezone",
@@ -331,10 +448,13 @@ impl<'de> Deserialize<'de> for DestinationConfig {
             .remove("kind")
             .ok_or_else(|| D::Error::missing_field("kind"))?;
         match kind.as_str() {
-            Some("directory") => inner(keys).map(DestinationConfig::Directory),
+            Some("directory" | "claim") => inner(keys).map(DestinationConfig::Directory),
+            Some("recording") => inner(keys).map(DestinationConfig::Recording),
             Some("upload") => inner(keys).map(|config| DestinationConfig::Upload(Box::new(config))),
+            Some("external") => inner(keys).map(DestinationConfig::External),
+            Some("csv") => inner(keys).map(DestinationConfig::Csv),
             _ => Err(D::Error::custom(format!(
-                "kind: {kind} is not a kind of destination; write directory or upload"
+                "kind: {kind} is not a kind of destination; write directory (or claim), upload, recording, external or csv"
             ))),
         }
     }
@@ -376,7 +496,7 @@ mod tests {
         assert_eq!(config.video_type, Chosen::Title("Cours".into()));
         assert!(config.launch_encoding);
         assert_eq!(
-            config.base_url().unwrap().as_str(),
+            config.api().base_url().unwrap().as_str(),
             "https://pod.univ.example/"
         );
         read("{kind: directory, directory: /srv/pod/ftp/bbbclaim}").unwrap();
@@ -389,7 +509,7 @@ mod tests {
             panic!("{:?}", read(&yaml))
         };
         assert_eq!(
-            config.base_url().unwrap().as_str(),
+            config.api().base_url().unwrap().as_str(),
             "https://univ.example/pod/"
         );
     }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::database::DatabaseError;
+
 /// Whether, and when, a failed registration should be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
@@ -52,6 +54,26 @@ pub(crate) enum PodError {
         path: PathBuf,
         /// What differs.
         why: String,
+    },
+    /// The media has not been made.
+    #[error("the video has not been made; run: bbb2pod-receiver recording retry ID --from media")]
+    NotMade,
+    /// BBB names no page that shows the recording.
+    #[error(
+        "its metadata.xml names no playback link for {format}; use link: video, or give it to \
+         another destination"
+    )]
+    NoPlayback {
+        /// The playback format.
+        format: String,
+    },
+    /// An address does not fit into Pod's table.
+    #[error("{url} has more than the {most} characters that Pod stores")]
+    TooLong {
+        /// The address.
+        url: String,
+        /// How many fit.
+        most: usize,
     },
     /// Pod gave no answer: not reachable, connection lost, or too slow. What was asked for may have
     /// been done.
@@ -115,6 +137,9 @@ pub(crate) enum PodError {
         /// What was expected and what came.
         why: String,
     },
+    /// Pod's database does not do what it was asked.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// This Pod is not one that bbb2pod knows.
     #[error("{url} is Esup-Pod {version}; {why}")]
     Unsupported {
@@ -138,6 +163,15 @@ pub(crate) enum PodError {
         /// Names that Pod takes for the same, in words.
         near: String,
     },
+    /// Pod makes recordings for staff only.
+    #[error(
+        "{username} is not staff in Pod, which takes recordings for staff only; tick \"staff\" for \
+         this user in Pod, or give another owner, then retry"
+    )]
+    NotStaff {
+        /// The username.
+        username: String,
+    },
     /// Pod has not finished something that has to be finished first.
     #[error("{what}; it is tried again by itself")]
     Busy {
@@ -156,6 +190,14 @@ impl PodError {
     #[must_use]
     pub(crate) fn retry(&self) -> Retry {
         match self {
+            PodError::Database(error) => match error {
+                DatabaseError::Settings(_)
+                | DatabaseError::Refused { .. }
+                | DatabaseError::Schema { .. } => Retry::StopAll,
+                DatabaseError::Unreachable { .. } | DatabaseError::Failed { .. } => {
+                    Retry::Later(None)
+                }
+            },
             PodError::Settings { .. }
             | PodError::Unauthorised { .. }
             | PodError::Unsupported { .. } => Retry::StopAll,
@@ -167,10 +209,48 @@ impl PodError {
                 Retry::Later(*wait)
             }
             PodError::Busy { wait, .. } => Retry::Later(Some(*wait)),
-            PodError::Media { .. } | PodError::Refused { .. } | PodError::Owner { .. } => {
-                Retry::Never
-            }
+            PodError::NotMade
+            | PodError::NotStaff { .. }
+            | PodError::NoPlayback { .. }
+            | PodError::TooLong { .. }
+            | PodError::Media { .. }
+            | PodError::Refused { .. }
+            | PodError::Owner { .. } => Retry::Never,
         }
+    }
+
+    /// Pod has no user of exactly this name, or several; these are the names it takes for the same.
+    pub(super) fn no_such_owner(username: &str, several: bool, near: &[String]) -> PodError {
+        let near: Vec<String> = near.iter().map(|name| format!("\"{name}\"")).collect();
+        PodError::Owner {
+            username: username.to_owned(),
+            found: if several { "several users" } else { "no user" },
+            near: if near.is_empty() {
+                String::new()
+            } else {
+                format!(" (but {})", near.join(", "))
+            },
+        }
+    }
+
+    /// Whether the settings, or a Pod that is not known, are to blame, whatever the recording.
+    #[must_use]
+    pub(crate) fn is_about_settings(&self) -> bool {
+        matches!(
+            self,
+            PodError::Settings { .. }
+                | PodError::Unsupported { .. }
+                | PodError::Database(DatabaseError::Settings(_) | DatabaseError::Schema { .. })
+        )
+    }
+
+    /// Whether nothing was to be reached at the other end.
+    #[must_use]
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            PodError::Unreachable { .. } | PodError::Database(DatabaseError::Unreachable { .. })
+        )
     }
 
     /// Whether Pod may have done what was asked for although it failed.

@@ -11,10 +11,10 @@ use std::task::Poll;
 use futures::future::BoxFuture;
 use recording::Digest;
 
-use super::{Journal, Lecture, Origin};
+use super::{Journal, Lecture, MediaFile, Origin};
 
 /// A lecture whose media has this content.
-pub(super) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
+pub(crate) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
     let media = directory.join(format!("{}.mp4", Digest::of(content)));
     fs::write(&media, content).unwrap();
     Lecture {
@@ -24,9 +24,16 @@ pub(super) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
         title: Some("Algèbre linéaire".into()),
         started: Some("2019-04-02T18:45:49.920Z".parse().unwrap()),
         duration_ms: 12_000,
-        media,
-        media_digest: Digest::of(content),
-        media_bytes: content.len() as u64,
+        media: Some(MediaFile {
+            path: media,
+            digest: Digest::of(content),
+            bytes: content.len() as u64,
+        }),
+        source_digest: Digest::of(b"presentation"),
+        playback: Some(
+            "https://bbb1.univ.example/playback/presentation/2.0/playback.html?meetingId=183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920"
+                .into(),
+        ),
         owner: None,
         additional_owners: Vec::new(),
         origin: Origin {
@@ -34,22 +41,39 @@ pub(super) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
             format: "presentation".parse().unwrap(),
             meeting_id: Some("algebre-2019".into()),
             server_name: Some("moodle.univ.example".into()),
+            state: Some("published".into()),
+            published: true,
         },
         language: Some("fr".into()),
         meta: BTreeMap::new(),
     }
 }
 
+impl Lecture {
+    /// The digest of its media.
+    pub(crate) fn digest(&self) -> Digest {
+        self.media.as_ref().unwrap().digest
+    }
+}
+
 /// A journal in memory, in which every step is a point where a process can die.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     kept: Mutex<Option<serde_json::Value>>,
     saves_left: Mutex<Option<usize>>,
+    others: Mutex<Vec<(&'static str, u64)>>,
 }
 
 impl Memory {
+    /// Says that so many other recordings have something at a path.
+    pub(crate) fn with_others(&self, path: &'static str, count: u64) {
+        let mut others = self.others.lock().unwrap();
+        others.retain(|(at, _)| *at != path);
+        others.push((path, count));
+    }
+
     /// Makes every save after the next `saves` fail.
-    pub(super) fn fail_after(&self, saves: usize) {
+    pub(crate) fn fail_after(&self, saves: usize) {
         *self.saves_left.lock().unwrap() = Some(saves);
     }
 }
@@ -60,6 +84,13 @@ impl Journal for Memory {
             tokio::task::yield_now().await;
             Ok(self.kept.lock().unwrap().clone())
         })
+    }
+
+    fn others(&self, path: &'static str) -> BoxFuture<'_, anyhow::Result<u64>> {
+        let others = self.others.lock().unwrap();
+        let count = others.iter().filter(|(at, _)| *at == path);
+        let count = count.map(|(_, n)| *n).sum();
+        Box::pin(async move { Ok(count) })
     }
 
     fn save<'a>(&'a self, progress: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>> {

@@ -1,9 +1,10 @@
-//! The HTTP service: uploads, the state of recordings for the nodes, health, metrics.
+//! The HTTP service: uploads, videos, the state of recordings for the nodes, health, metrics.
 
 pub(crate) mod auth;
 mod enrol;
 mod listen;
 mod nodes;
+pub(crate) mod video;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) use self::listen::serve;
 use crate::ledger::{Ledger, LedgerError};
 use crate::upload::Uploads;
 
+use self::video::Videos;
+
 /// What the handlers need.
 struct Service {
     ledger: Ledger,
@@ -33,7 +36,12 @@ struct Service {
 }
 
 /// All routes.
-pub(crate) fn routes(ledger: Ledger, uploads: Uploads, metrics: PrometheusHandle) -> Router {
+pub(crate) fn routes(
+    ledger: Ledger,
+    uploads: Uploads,
+    videos: Videos,
+    metrics: PrometheusHandle,
+) -> Router {
     let service = Arc::new(Service {
         ledger,
         metrics,
@@ -53,6 +61,7 @@ pub(crate) fn routes(ledger: Ledger, uploads: Uploads, metrics: PrometheusHandle
         .route("/metrics", get(metrics_page))
         .with_state(service)
         .merge(uploads.routes())
+        .merge(videos.routes())
         .fallback(async || refusal(StatusCode::NOT_FOUND, "there is nothing here"))
         .method_not_allowed_fallback(async || {
             refusal(
@@ -148,6 +157,10 @@ async fn metrics_page(State(service): State<Arc<Service>>) -> Response {
             .find(|(name, _)| name == state)
             .map_or(0, |(_, n)| *n);
         metrics::gauge!("bbb2pod_recordings", "state" => state).set(count as f64);
+    }
+    match service.ledger.troubles().await {
+        Ok(troubles) => metrics::gauge!("bbb2pod_pod_troubles").set(troubles.len() as f64),
+        Err(error) => return failed(&error),
     }
     let packages = match service.ledger.package_counts().await {
         Ok(packages) => packages,

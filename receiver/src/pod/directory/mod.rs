@@ -24,9 +24,10 @@
 //! exchange names (NFS), Pod could take the old file between the look and the rename, and then the
 //! new one stays as a second claim.
 
-mod mount;
+pub(super) mod mount;
 pub(super) mod name;
-mod place;
+pub(super) mod place;
+mod row;
 #[cfg(test)]
 mod tests;
 
@@ -39,8 +40,9 @@ use serde::{Deserialize, Serialize};
 
 use self::name::{Form, claim_name};
 use self::place::Part;
+use self::row::Rows;
 use super::config::{DirectoryConfig, Republish};
-use super::{Destination, Finding, Journal, Kind, Lecture, PodError, Registration};
+use super::{Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration};
 
 /// The destination `directory`.
 #[derive(Debug)]
@@ -51,6 +53,9 @@ pub(super) struct Directory {
     require_mount: bool,
     timezone: TimeZone,
     on_republish: Republish,
+    /// The directory as Pod sees it.
+    seen: String,
+    rows: Option<Rows>,
 }
 
 /// What the journal keeps of a recording.
@@ -66,7 +71,13 @@ enum Progress {
         previous: Digest,
     },
     /// The file was there under this name.
-    Delivered { name: String, media: Digest },
+    Delivered {
+        name: String,
+        media: Digest,
+        /// Whether its row of the claim page has been made.
+        #[serde(default)]
+        row: bool,
+    },
 }
 
 impl Directory {
@@ -77,6 +88,8 @@ impl Directory {
             require_mount: config.require_mount,
             timezone: super::config::timezone(config.timezone.as_deref())?,
             on_republish: config.on_republish,
+            seen: config.seen(),
+            rows: Rows::new(config)?,
         })
     }
 
@@ -85,13 +98,10 @@ impl Directory {
         lecture: &Lecture,
         journal: &dyn Journal,
     ) -> Result<Registration, PodError> {
-        let known = journal.load().await.map_err(PodError::Journal)?;
-        let known = known
-            .map(serde_json::from_value::<Progress>)
-            .transpose()
-            .map_err(|e| PodError::Journal(e.into()))?;
-        if let Some(Progress::Delivered { name, media }) = &known
-            && *media == lecture.media_digest
+        let file = lecture.media()?;
+        let known = known(journal).await?;
+        if let Some(Progress::Delivered { name, media, .. }) = &known
+            && *media == file.digest
         {
             return Ok(registration(name.clone(), *media, None));
         }
@@ -99,9 +109,7 @@ impl Directory {
         let (directory, require_mount) = (self.directory.clone(), self.require_mount);
         blocking(move || mount::present(&directory, require_mount)).await?;
         match self.settle(lecture, known, journal).await? {
-            Some((name, media)) if media == lecture.media_digest => {
-                Ok(registration(name, media, None))
-            }
+            Some((name, media)) if media == file.digest => Ok(registration(name, media, None)),
             Some((name, media)) => self.redeliver(lecture, journal, name, media).await,
             None => self.deliver_first(lecture, journal).await,
         }
@@ -117,7 +125,7 @@ impl Directory {
         let part = self.part(lecture);
         let (name, media) = match known {
             None => return Ok(None),
-            Some(Progress::Delivered { name, media }) => return Ok(Some((name, media))),
+            Some(Progress::Delivered { name, media, .. }) => return Ok(Some((name, media))),
             Some(Progress::Renaming { name, media }) => {
                 if blocking(move || Part::open(&part)).await?.is_some() {
                     return Ok(None);
@@ -146,6 +154,7 @@ impl Directory {
             &Progress::Delivered {
                 name: name.clone(),
                 media,
+                row: false,
             },
         )
         .await?;
@@ -157,9 +166,34 @@ impl Directory {
         lecture: &Lecture,
         journal: &dyn Journal,
     ) -> Result<Registration, PodError> {
-        let media = lecture.media_digest;
+        self.deliver_as(lecture, journal, [Form::Usual, Form::Longer])
+            .await
+    }
+
+    /// Delivers a republished version as another file beside the former one.
+    async fn deliver_again(
+        &self,
+        lecture: &Lecture,
+        journal: &dyn Journal,
+        former: String,
+    ) -> Result<Registration, PodError> {
+        let form = Form::Version(lecture.media()?.digest);
+        let mut made = self.deliver_as(lecture, journal, [form, form]).await?;
+        made.notes.push(format!(
+            "the republished version was delivered beside the first one, {former}"
+        ));
+        Ok(made)
+    }
+
+    async fn deliver_as(
+        &self,
+        lecture: &Lecture,
+        journal: &dyn Journal,
+        forms: [Form; 2],
+    ) -> Result<Registration, PodError> {
+        let media = lecture.media()?.digest;
         let mut held = self.write_part(lecture).await?;
-        for form in [Form::Usual, Form::Longer] {
+        for form in forms {
             let name = self.name(lecture, form);
             let (part, target) = (self.part(lecture), self.directory.join(&name));
             save(
@@ -186,6 +220,7 @@ impl Directory {
                         &Progress::Delivered {
                             name: name.clone(),
                             media,
+                            row: false,
                         },
                     )
                     .await?;
@@ -214,6 +249,9 @@ impl Directory {
                              first one, and a second claim would make a second video";
         let target = self.directory.join(&name);
         let (looked_at, part) = (target.clone(), self.part(lecture));
+        if self.on_republish == Republish::New {
+            return self.deliver_again(lecture, journal, name).await;
+        }
         let keeps = self.on_republish == Republish::Keep;
         let still_there = move || {
             let there = !keeps && place::digest(&looked_at)? == Some(previous);
@@ -227,7 +265,7 @@ impl Directory {
             let why = if keeps { KEPT } else { TAKEN };
             return Ok(registration(name, previous, Some(why.to_owned())));
         }
-        let media = lecture.media_digest;
+        let media = lecture.media()?.digest;
         let held = self.write_part(lecture).await?;
         let intent = Progress::Replacing {
             name: name.clone(),
@@ -243,6 +281,7 @@ impl Directory {
             &Progress::Delivered {
                 name: name.clone(),
                 media: now,
+                row: false,
             },
         )
         .await?;
@@ -255,9 +294,8 @@ impl Directory {
     }
 
     async fn write_part(&self, lecture: &Lecture) -> Result<Part, PodError> {
-        let (part, media) = (self.part(lecture), lecture.media.clone());
-        let expected = (lecture.media_digest, lecture.media_bytes);
-        blocking(move || Part::write(&part, &media, expected)).await
+        let (part, file) = (self.part(lecture), lecture.media()?.clone());
+        blocking(move || Part::write(&part, &file)).await
     }
 
     fn part(&self, lecture: &Lecture) -> PathBuf {
@@ -276,6 +314,69 @@ impl Directory {
         )
     }
 
+    /// Makes the row of the claim page for what has been delivered, unless it has been made.
+    async fn row(&self, lecture: &Lecture, journal: &dyn Journal) -> Result<(), PodError> {
+        let Some(rows) = &self.rows else {
+            return Ok(());
+        };
+        let Some(Progress::Delivered {
+            name,
+            media,
+            row: false,
+        }) = known(journal).await?
+        else {
+            return Ok(());
+        };
+        let file = lecture.media()?;
+        // Of a version that Pod kept the row has been made, or the file has been claimed.
+        if media == file.digest {
+            let seen = format!("{}/{name}", self.seen);
+            let here = self.directory.join(&name);
+            rows.make(&here, &seen, file.bytes).await?;
+        }
+        let row = true;
+        save(journal, &Progress::Delivered { name, media, row }).await
+    }
+
+    async fn plan(&self, lecture: &Lecture, journal: &dyn Journal) -> Result<Plan, PodError> {
+        let known = known(journal).await?;
+        let mut plan = Plan::default();
+        let media = lecture.media.as_ref().map(|file| file.digest);
+        let steps = &mut plan.steps;
+        match known {
+            Some(Progress::Delivered {
+                name, media: had, ..
+            }) if media.is_none_or(|m| m == had) => {
+                steps.push(format!("nothing: {name} was delivered"));
+            }
+            Some(Progress::Delivered { name, .. }) if self.on_republish == Republish::Keep => {
+                steps.push(format!(
+                    "nothing: {name} was delivered, and on_republish is keep"
+                ));
+            }
+            Some(Progress::Delivered { name, .. }) => {
+                let target = self.directory.join(name);
+                steps.push(format!(
+                    "replace {}, if it is still there",
+                    target.display()
+                ));
+            }
+            _ => {
+                if media.is_none() {
+                    steps.push("make the video".into());
+                }
+                let target = self.directory.join(self.name(lecture, Form::Usual));
+                steps.push(format!("copy the video to {}", target.display()));
+                if let Some(rows) = &self.rows {
+                    let name = self.name(lecture, Form::Usual);
+                    let bytes = lecture.media.as_ref().map_or(0, |file| file.bytes);
+                    steps.extend(rows.shown(&format!("{}/{name}", self.seen), bytes).await?);
+                }
+            }
+        }
+        Ok(plan)
+    }
+
     async fn look(&self) -> Vec<Finding> {
         let (directory, require_mount) = (self.directory.clone(), self.require_mount);
         let tried = blocking(move || {
@@ -283,12 +384,19 @@ impl Directory {
             place::probe(&directory)
         });
         let shown = self.directory.display();
-        match tried.await {
-            Ok(()) => vec![Finding::fine(format!(
+        let mut findings = vec![match tried.await {
+            Ok(()) => Finding::fine(format!(
                 "{shown}: files can be written, renamed and removed"
-            ))],
-            Err(e) => vec![e.into()],
+            )),
+            Err(e) => e.into(),
+        }];
+        if let Some(rows) = &self.rows {
+            findings.push(
+                rows.check(&format!("{}/bbb2pod-check.mp4", self.seen))
+                    .await,
+            );
         }
+        findings
     }
 }
 
@@ -302,12 +410,45 @@ impl Destination for Directory {
         lecture: &'a Lecture,
         journal: &'a dyn Journal,
     ) -> BoxFuture<'a, Result<Registration, PodError>> {
-        Box::pin(self.deliver(lecture, journal))
+        Box::pin(async move {
+            let made = self.deliver(lecture, journal).await?;
+            self.row(lecture, journal).await?;
+            Ok(made)
+        })
+    }
+
+    fn rehearse<'a>(
+        &'a self,
+        lecture: &'a Lecture,
+        journal: &'a dyn Journal,
+    ) -> BoxFuture<'a, Result<Plan, PodError>> {
+        Box::pin(self.plan(lecture, journal))
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<(), PodError>> {
+        Box::pin(async move {
+            match &self.rows {
+                Some(rows) => rows.prepare().await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn asked(&self) -> u64 {
+        self.rows.as_ref().map_or(0, Rows::asked)
     }
 
     fn check(&self) -> BoxFuture<'_, Vec<Finding>> {
         Box::pin(self.look())
     }
+}
+
+async fn known(journal: &dyn Journal) -> Result<Option<Progress>, PodError> {
+    let known = journal.load().await.map_err(PodError::Journal)?;
+    known
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|e| PodError::Journal(e.into()))
 }
 
 fn registration(name: String, media: Digest, note: Option<String>) -> Registration {
@@ -316,6 +457,7 @@ fn registration(name: String, media: Digest, note: Option<String>) -> Registrati
         reference: name,
         url: None,
         media_digest: media,
+        trouble: None,
         notes: note.into_iter().collect(),
         look_again: None,
     }
@@ -327,7 +469,7 @@ async fn save(journal: &dyn Journal, progress: &Progress) -> Result<(), PodError
 }
 
 /// Runs file operations where they may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PodError> + Send + 'static,
 ) -> Result<T, PodError> {
     match tokio::task::spawn_blocking(work).await {

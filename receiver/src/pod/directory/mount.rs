@@ -11,7 +11,7 @@ use crate::pod::PodError;
 ///
 /// What `/etc/fstab` mounts must be mounted; with `require_mount` the directory must also lie on
 /// another file system than `/`.
-pub(super) fn present(directory: &Path, require_mount: bool) -> Result<(), PodError> {
+pub(in crate::pod) fn present(directory: &Path, require_mount: bool) -> Result<(), PodError> {
     let metadata = fs::metadata(directory).map_err(PodError::file("open", directory))?;
     let wrong = |why: String| {
         Err(PodError::ClaimDirectory {

@@ -29,6 +29,8 @@ pub(super) enum Form {
     Usual,
     /// Also a part of its hash: for when another recording has the usual name already.
     Longer,
+    /// Also a part of the hash of its media: for a later version beside the first one.
+    Version(Digest),
 }
 
 /// The name of a recording's file, at most `room` characters and always ending in `.mp4`.
@@ -51,9 +53,14 @@ pub(super) fn claim_name(
     let tail = &id[id.len().saturating_sub(TAIL)..];
     rest += tail;
     let usual = tail.len() == TAIL && tail.bytes().all(|b| b.is_ascii_digit());
-    if form == Form::Longer || !usual {
+    let hashed = match form {
+        Form::Usual => None,
+        Form::Longer => Some(id.to_owned()),
+        Form::Version(media) => Some(format!("{id} {media}")),
+    };
+    if let Some(hashed) = hashed.or_else(|| (!usual).then(|| id.to_owned())) {
         rest.push('-');
-        rest += &Digest::of(id.as_bytes()).to_string()[..HASH];
+        rest += &Digest::of(hashed.as_bytes()).to_string()[..HASH];
     }
     rest += EXTENSION;
 

@@ -10,34 +10,30 @@ use recording::{Digest, durable};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use crate::pod::PodError;
+use crate::pod::{MediaFile, PodError};
 
 /// The `.part` file of a recording, held by nobody else in this or another process.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(in crate::pod) struct Part {
     file: File,
 }
 
 impl Part {
     /// Takes hold of what is there; waits for a copy that an aborted attempt still writes.
-    pub(super) fn open(path: &Path) -> Result<Option<Part>, PodError> {
+    pub(in crate::pod) fn open(path: &Path) -> Result<Option<Part>, PodError> {
         Part::hold(path, false)
     }
 
     /// Writes a durable, verified copy of the media.
     ///
     /// On a failure nothing is left behind.
-    pub(super) fn write(
-        path: &Path,
-        media: &Path,
-        expected: (Digest, u64),
-    ) -> Result<Part, PodError> {
+    pub(in crate::pod) fn write(path: &Path, media: &MediaFile) -> Result<Part, PodError> {
         let Some(part) = Part::hold(path, true)? else {
             return Err(PodError::file("create", path)(
                 io::ErrorKind::NotFound.into(),
             ));
         };
-        match part.fill(path, media, expected) {
+        match part.fill(path, media) {
             Ok(()) => Ok(part),
             Err(e) => {
                 // The error that is reported is the first one.
@@ -77,17 +73,18 @@ impl Part {
         }
     }
 
-    fn fill(&self, path: &Path, media: &Path, expected: (Digest, u64)) -> Result<(), PodError> {
-        let mut source = File::open(media).map_err(PodError::file("read", media))?;
+    fn fill(&self, path: &Path, media: &MediaFile) -> Result<(), PodError> {
+        let mut source = File::open(&media.path).map_err(PodError::file("read", &media.path))?;
         let mut target = &self.file;
         target.set_len(0).map_err(PodError::file("write", path))?;
         // Between files the kernel copies, and shares the blocks where the file system can.
         io::copy(&mut source, &mut target).map_err(PodError::file("write", path))?;
         target.sync_all().map_err(PodError::file("write", path))?;
         let written = self.digest(path)?;
+        let expected = (media.digest, media.bytes);
         if written != expected {
             return Err(PodError::Media {
-                path: media.into(),
+                path: media.path.clone(),
                 why: format!(
                     "has {} bytes with digest {}, expected {} bytes with digest {}",
                     written.1, written.0, expected.1, expected.0
@@ -107,13 +104,13 @@ impl Part {
     }
 
     /// The digest of what it holds.
-    pub(super) fn content(&self, path: &Path) -> Result<Digest, PodError> {
+    pub(in crate::pod) fn content(&self, path: &Path) -> Result<Digest, PodError> {
         Ok(self.digest(path)?.0)
     }
 
     /// Removes it. An aborted attempt that exchanged files holds no lock on this one any more, and
     /// may have removed it meanwhile.
-    pub(super) fn discard(self, path: &Path) -> Result<(), PodError> {
+    pub(in crate::pod) fn discard(self, path: &Path) -> Result<(), PodError> {
         match fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(PodError::file("remove", path)(e)),
             _ => Ok(()),
@@ -121,7 +118,11 @@ impl Part {
     }
 
     /// Gives it its final name, unless a file of that name exists: then `None` and it is still here.
-    pub(super) fn publish(self, path: &Path, target: &Path) -> Result<Option<Part>, PodError> {
+    pub(in crate::pod) fn publish(
+        self,
+        path: &Path,
+        target: &Path,
+    ) -> Result<Option<Part>, PodError> {
         let renamed = match renameat_with(CWD, path, CWD, target, RenameFlags::NOREPLACE) {
             // NFS and some others cannot refuse to replace. Nobody but this recording uses a name
             // with the end of its record id, so looking first is enough.
@@ -145,7 +146,7 @@ impl Part {
     ///
     /// The old file takes the `.part` name and is then removed, so that a crash in between can be
     /// told from one before.
-    pub(super) fn replace(self, path: &Path, target: &Path) -> Result<bool, PodError> {
+    pub(in crate::pod) fn replace(self, path: &Path, target: &Path) -> Result<bool, PodError> {
         let sync =
             || durable::sync_directory(parent(path)).map_err(PodError::file("sync", parent(path)));
         match renameat_with(CWD, path, CWD, target, RenameFlags::EXCHANGE) {
@@ -172,7 +173,7 @@ impl Part {
 }
 
 /// The digest of a file, `None` when there is none of that name.
-pub(super) fn digest(path: &Path) -> Result<Option<Digest>, PodError> {
+pub(in crate::pod) fn digest(path: &Path) -> Result<Option<Digest>, PodError> {
     match File::open(path) {
         Ok(mut file) => Digest::of_reader(&mut file)
             .map(|(digest, _)| Some(digest))
@@ -183,7 +184,7 @@ pub(super) fn digest(path: &Path) -> Result<Option<Digest>, PodError> {
 }
 
 /// Writes, renames and removes a small file, as a delivery would.
-pub(super) fn probe(directory: &Path) -> Result<(), PodError> {
+pub(in crate::pod) fn probe(directory: &Path) -> Result<(), PodError> {
     let written = directory.join(format!(".bbb2pod-probe-{}.part", std::process::id()));
     let renamed = written.with_extension("probe");
     fs::write(&written, b"bbb2pod looks whether it can write here\n")

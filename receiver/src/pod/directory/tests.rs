@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::pod::config::{Chosen, ClaimRow};
 use crate::pod::fixtures::{Memory, abort_at, lecture};
 
 struct Room {
@@ -28,6 +29,11 @@ impl Room {
             require_mount: false,
             timezone: Some("Europe/Paris".into()),
             on_republish,
+            claim_row: ClaimRow::Cron,
+            recorder: None,
+            url: None,
+            token_file: None,
+            database: None,
         };
         Room {
             destination: Directory::new(&config).unwrap(),
@@ -70,7 +76,7 @@ async fn a_lecture_arrives_whole_and_once() {
     let lecture = room.lecture(b"video");
     let made = room.register(&lecture).await;
     assert_eq!((made.kind, made.reference.as_str()), (Kind::Claim, NAME));
-    assert_eq!(made.media_digest, lecture.media_digest);
+    assert_eq!(made.media_digest, lecture.digest());
     assert_eq!(room.register(&lecture).await, made);
     assert_eq!(room.listing(), [NAME]);
     assert_eq!(room.content(NAME), b"video");
@@ -113,7 +119,7 @@ async fn a_republished_recording_replaces_what_nobody_claimed() {
     let made = room.register(&second).await;
     assert_eq!(
         (made.reference.as_str(), made.media_digest),
-        (NAME, second.media_digest)
+        (NAME, second.digest())
     );
     assert_eq!(room.listing(), [NAME]);
     assert_eq!(room.content(NAME), b"second, longer");
@@ -129,7 +135,7 @@ async fn a_republished_recording_is_no_second_claim() {
             fs::remove_file(room.files.path().join(NAME)).unwrap();
         }
         let made = room.register(&room.lecture(b"second")).await;
-        assert_eq!(made.media_digest, first.media_digest);
+        assert_eq!(made.media_digest, first.digest());
         assert_eq!(made.notes.len(), 1, "{:?}", made.notes);
         assert_eq!(room.listing().len(), usize::from(!taken));
     }
@@ -139,7 +145,7 @@ async fn a_republished_recording_is_no_second_claim() {
 async fn failures_leave_nothing_behind_and_say_what_to_do() {
     let room = Room::new();
     let mut changed = room.lecture(b"video");
-    changed.media_digest = Digest::of(b"another");
+    changed.media.as_mut().unwrap().digest = Digest::of(b"another");
     let error = room
         .destination
         .register(&changed, &room.journal)
@@ -226,7 +232,7 @@ async fn whatever_is_aborted_one_version_remains() {
             assert_eq!(remain, 1, "aborted at {point}: {:?}", room.listing());
             if there {
                 assert_eq!(room.content(NAME), b"second");
-                assert_eq!(made.media_digest, second.media_digest);
+                assert_eq!(made.media_digest, second.digest());
             }
             if finished {
                 break;
@@ -246,4 +252,151 @@ fn take(directory: &Path, now: bool) -> usize {
         }
     }
     taken
+}
+
+#[tokio::test]
+async fn a_republished_recording_can_be_another_claim() {
+    let room = Room::with(Republish::New);
+    room.register(&room.lecture(b"first")).await;
+    let made = room.register(&room.lecture(b"second")).await;
+    assert_eq!(room.listing().len(), 2);
+    assert_eq!(room.content(&made.reference), b"second");
+    assert_eq!(room.content(NAME), b"first");
+}
+
+/// A claim directory of the stand-in Pod, whose rows are made by its API.
+#[tokio::test]
+async fn rows_made_by_rest_are_there_once_and_show_after_one_pass() {
+    use support::pod::{ADMIN_TOKEN, Fault, FaultKind, Settings, StandInPod};
+
+    const TABLE: &str = "recordingfiletreatment";
+    for fault in [
+        None,
+        Some(FaultKind::ErrorAfter),
+        Some(FaultKind::DropAfter),
+        Some(FaultKind::ErrorBefore),
+    ] {
+        let pod = StandInPod::start_with(Settings {
+            recorder_path: Some("/srv/pod/ftp/".into()),
+            ..Settings::default()
+        });
+        let files = pod.recorder_root().join("bbbclaim");
+        fs::create_dir_all(&files).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let token_file = scratch.path().join("token");
+        fs::write(&token_file, ADMIN_TOKEN).unwrap();
+        let config = DirectoryConfig {
+            directory: files,
+            pod_directory: Some("/srv/pod/ftp/bbbclaim".into()),
+            require_mount: false,
+            timezone: Some("Europe/Paris".into()),
+            on_republish: Republish::Replace,
+            claim_row: ClaimRow::Rest,
+            recorder: Some(Chosen::Title("BBB claim".into())),
+            url: Some(pod.url()),
+            token_file: Some(token_file),
+            database: None,
+        };
+        let destination = Directory::new(&config).unwrap();
+        destination.prepare().await.unwrap();
+        if let Some(kind) = fault {
+            pod.fail(Fault::once("POST", "/rest/recordingfiletreatment/", kind));
+        }
+        let journal = Memory::default();
+        let lecture = lecture(scratch.path(), b"video");
+        let mut made = destination.register(&lecture, &journal).await;
+        for _ in 0..3 {
+            if made.is_err() {
+                made = destination.register(&lecture, &journal).await;
+            }
+        }
+        let name = made.unwrap().reference;
+        let rows = pod.rows(TABLE);
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(rows[0].1["file"], format!("/srv/pod/ftp/bbbclaim/{name}"));
+        assert_eq!(rows[0].1["file_size"], 5);
+        pod.check_directories();
+        assert_eq!(pod.rows(TABLE)[0].1["require_manual_claim"], true);
+        let asked = destination.asked();
+        destination.register(&lecture, &journal).await.unwrap();
+        assert_eq!(
+            destination.asked(),
+            asked,
+            "what is done is not asked for again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rows_made_by_sql_show_at_once_and_are_there_once() {
+    use support::databases::Engine;
+
+    const TABLE: &str = "recorder_recordingfiletreatment";
+    for engine in Engine::ALL {
+        for point in 0.. {
+            let pod = engine.server().database();
+            pod.pod();
+            pod.run(
+                "INSERT INTO recorder_recorder (name, description, address_ip, salt, recording_type, directory) \
+                 VALUES ('BBB claim', '', '192.168.1.10', 'x', 'video', 'bbbclaim');",
+            );
+            let mut room = Room::new();
+            let config = DirectoryConfig {
+                directory: room.files.path().into(),
+                pod_directory: Some("/srv/pod/ftp/bbbclaim".into()),
+                require_mount: false,
+                timezone: Some("Europe/Paris".into()),
+                on_republish: Republish::Replace,
+                claim_row: ClaimRow::Sql,
+                recorder: Some(Chosen::Title("BBB claim".into())),
+                url: None,
+                token_file: None,
+                database: Some(crate::database::DatabaseConfig {
+                    url: pod.url(),
+                    password_file: None,
+                }),
+            };
+            room.destination = Directory::new(&config).unwrap();
+            let rows = || {
+                pod.rows(&format!(
+                    "SELECT file, file_size, type, require_manual_claim FROM {TABLE};"
+                ))
+            };
+            let findings = room.destination.check().await;
+            assert!(findings.iter().all(|f| f.advice.is_none()), "{findings:#?}");
+            let lecture = room.lecture(b"video");
+            let plan = room
+                .destination
+                .rehearse(&lecture, &room.journal)
+                .await
+                .unwrap();
+            assert!(
+                plan.steps[1].starts_with(&format!("INSERT INTO {TABLE} (file, ")),
+                "{plan:?}"
+            );
+            assert!(rows().is_empty());
+
+            let attempt = room.destination.register(&lecture, &room.journal);
+            let finished = abort_at(attempt, point).await.is_some();
+            room.register(&lecture).await;
+            let yes = if engine == Engine::MariaDb { "1" } else { "t" };
+            let expected = [
+                format!("/srv/pod/ftp/bbbclaim/{NAME}"),
+                "5".into(),
+                "video".into(),
+                yes.into(),
+            ];
+            assert_eq!(rows(), [expected.to_vec()], "aborted at {point}");
+            if !finished {
+                continue;
+            }
+            room.register(&room.lecture(b"longer video")).await;
+            assert_eq!(
+                rows()[0][1],
+                "12",
+                "the row tells the size of the new version"
+            );
+            break;
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! Nothing here follows a redirect: Pod answers a write at a wrong address with one, and following
 //! it would turn the write into a read that succeeds.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, HeaderValue};
@@ -13,24 +14,25 @@ use serde_json::Value;
 
 use super::said;
 use crate::pod::PodError;
-use crate::pod::config::UploadConfig;
+use crate::pod::config::ApiConfig;
 
 /// More pages than any site has: a `next` that leads in circles ends here.
 const PAGES_MAX: usize = 20_000;
 
 /// A client of one Pod site.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(in crate::pod) struct Api {
     http: Client,
     base: Url,
     token: HeaderValue,
     timeout: Duration,
     write_timeout: Duration,
+    asked: AtomicU64,
 }
 
 impl Api {
     /// Reads the token; asks nothing of Pod.
-    pub(super) fn new(config: &UploadConfig) -> Result<Api, PodError> {
+    pub(in crate::pod) fn new(config: &ApiConfig) -> Result<Api, PodError> {
         let settings = |key, why: String| PodError::Settings { key, why };
         let token = config.token()?;
         let mut token = HeaderValue::from_str(&format!("Token {token}"))
@@ -57,23 +59,29 @@ impl Api {
             token,
             timeout: config.timeout,
             write_timeout: config.write_timeout,
+            asked: AtomicU64::new(0),
         })
     }
 
     /// The site's address, with its slash.
-    pub(super) fn base(&self) -> &Url {
+    pub(in crate::pod) fn base(&self) -> &Url {
         &self.base
     }
 
+    /// How many requests have been sent so far.
+    pub(in crate::pod) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// An address below the site's; `path` without a slash at its start.
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(in crate::pod) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path()));
         url
     }
 
     /// Reads something that needs no account.
-    pub(super) async fn get_openly(
+    pub(in crate::pod) async fn get_openly(
         &self,
         doing: &'static str,
         path: &str,
@@ -83,7 +91,7 @@ impl Api {
     }
 
     /// Reads something.
-    pub(super) async fn get(
+    pub(in crate::pod) async fn get(
         &self,
         doing: &'static str,
         path: &str,
@@ -98,13 +106,17 @@ impl Api {
     }
 
     /// Asks which fields a resource takes and what may be in them.
-    pub(super) async fn options(&self, doing: &'static str, path: &str) -> Result<Value, PodError> {
+    pub(in crate::pod) async fn options(
+        &self,
+        doing: &'static str,
+        path: &str,
+    ) -> Result<Value, PodError> {
         let request = self.authorised(Method::OPTIONS, self.url(path));
         self.send(doing, path, request.timeout(self.timeout)).await
     }
 
     /// Goes through a list until `pick` takes an element.
-    pub(super) async fn find<T>(
+    pub(in crate::pod) async fn find<T>(
         &self,
         doing: &'static str,
         path: &str,
@@ -137,7 +149,7 @@ impl Api {
     }
 
     /// Writes a form with its length announced, as Pod takes no chunked one.
-    pub(super) async fn write(
+    pub(in crate::pod) async fn write(
         &self,
         doing: &'static str,
         method: Method,
@@ -150,7 +162,7 @@ impl Api {
     }
 
     /// What is said when an answer is not what the contract knows.
-    pub(super) fn odd(
+    pub(in crate::pod) fn odd(
         &self,
         doing: &'static str,
         path: &str,
@@ -182,6 +194,7 @@ impl Api {
             why: said::chain(&e.without_url()),
             wait: None,
         };
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         if status.is_redirection() {

@@ -134,6 +134,15 @@ impl Attributes {
         follow_meta: bool,
     ) -> Result<(Attributes, Vec<String>), PodError> {
         let mut notes = Vec::new();
+        for username in &lecture.additional_owners {
+            match catalogue.user(api, username).await? {
+                Ok(link) if !self.additional_owners.contains(&link) => {
+                    self.additional_owners.push(link);
+                }
+                Ok(_) => {}
+                Err(why) => notes.push(format!("{username} does not own it too: {why}")),
+            }
+        }
         if let Some(spoken) = &lecture.language
             && catalogue.takes(api, Field::MainLang, spoken).await?.is_ok()
         {
@@ -255,7 +264,22 @@ impl Attributes {
 
     /// The fields of the form. A boolean that is left out is false in Pod, also `is_draft`, so all
     /// are there; a password that is left out is none.
-    pub(super) fn add_to(&self, mut form: Form) -> Form {
+    pub(super) fn add_to(&self, form: Form) -> Form {
+        let fields = self.fields().into_iter();
+        fields.fold(form, |form, (name, value)| form.text(name, value))
+    }
+
+    /// The same for people to read: the password is hidden.
+    pub(super) fn shown(&self) -> String {
+        let fields = self.fields().into_iter().map(|(name, value)| match name {
+            "password" => "password=(hidden)".to_owned(),
+            name => format!("{name}={value}"),
+        });
+        fields.collect::<Vec<_>>().join(" ")
+    }
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
         let restricted = self.restricted || !self.groups.is_empty();
         for (name, value) in [
             ("is_draft", true),
@@ -264,7 +288,7 @@ impl Attributes {
             ("disable_comment", self.disable_comment),
             ("is_360", false),
         ] {
-            form = form.text(name, if value { "true" } else { "false" });
+            fields.push((name, value.to_string()));
         }
         for (name, links) in [
             ("additional_owners", &self.additional_owners),
@@ -273,7 +297,7 @@ impl Attributes {
             ("restrict_access_to_groups", &self.groups),
         ] {
             for link in links {
-                form = form.text(name, link.clone());
+                fields.push((name, link.clone()));
             }
         }
         let password = self.password.as_ref().map(|password| &password.0);
@@ -285,10 +309,10 @@ impl Attributes {
             ("password", password),
         ] {
             if let Some(value) = value {
-                form = form.text(name, value.clone());
+                fields.push((name, value.clone()));
             }
         }
-        form
+        fields
     }
 }
 

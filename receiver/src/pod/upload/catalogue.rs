@@ -3,21 +3,27 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::api::Api;
+use super::site;
 use crate::pod::PodError;
 use crate::pod::config::Chosen;
 
+/// How long a user is believed to be there.
+const USERS_KNOWN: Duration = Duration::from_secs(600);
+
 /// A list that things are chosen from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum List {
+pub(in crate::pod) enum List {
     Types,
     Sites,
     Disciplines,
     Channels,
     Groups,
+    Recorders,
 }
 
 impl List {
@@ -28,13 +34,14 @@ impl List {
             List::Disciplines => "rest/discipline/",
             List::Channels => "rest/channels/",
             List::Groups => "rest/accessgroups/",
+            List::Recorders => "rest/recorder/",
         }
     }
 }
 
 /// A field whose values are fixed by the site's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(in crate::pod) enum Field {
     Licence,
     MainLang,
     Cursus,
@@ -52,9 +59,10 @@ impl Field {
 
 /// What has been read of a Pod so far.
 #[derive(Debug, Default)]
-pub(super) struct Catalogue {
+pub(in crate::pod) struct Catalogue {
     lists: BTreeMap<List, Vec<Item>>,
     options: Option<Value>,
+    users: BTreeMap<String, (Instant, String)>,
 }
 
 /// An element of a list.
@@ -66,7 +74,7 @@ struct Item {
 
 impl Catalogue {
     /// The link of what is chosen; `Err` says in words what there is instead.
-    pub(super) async fn link(
+    pub(in crate::pod) async fn link(
         &mut self,
         api: &Api,
         list: List,
@@ -83,7 +91,7 @@ impl Catalogue {
     }
 
     /// The link of the only element; `Err` names all when there are several.
-    pub(super) async fn only(
+    pub(in crate::pod) async fn only(
         &mut self,
         api: &Api,
         list: List,
@@ -96,7 +104,7 @@ impl Catalogue {
     }
 
     /// Whether a field takes a value; `Err` says in words which it takes.
-    pub(super) async fn takes(
+    pub(in crate::pod) async fn takes(
         &mut self,
         api: &Api,
         field: Field,
@@ -114,7 +122,7 @@ impl Catalogue {
     }
 
     /// The values that a field takes.
-    pub(super) async fn values(
+    pub(in crate::pod) async fn values(
         &mut self,
         api: &Api,
         field: Field,
@@ -137,6 +145,29 @@ impl Catalogue {
             .filter(|value| !value.is_empty())
             .map(str::to_owned)
             .collect())
+    }
+
+    /// The link of the user with exactly this name, asked for once; `Err` says in words that there
+    /// is none.
+    pub(in crate::pod) async fn user(
+        &mut self,
+        api: &Api,
+        username: &str,
+    ) -> Result<Result<String, String>, PodError> {
+        if let Some((since, link)) = self.users.get(username)
+            && since.elapsed() < USERS_KNOWN
+        {
+            return Ok(Ok(link.clone()));
+        }
+        match site::user(api, username).await {
+            Ok(link) => {
+                let known = (Instant::now(), link.clone());
+                self.users.insert(username.to_owned(), known);
+                Ok(Ok(link))
+            }
+            Err(error @ PodError::Owner { .. }) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
     async fn items(&mut self, api: &Api, list: List) -> Result<&[Item], PodError> {
@@ -169,7 +200,7 @@ fn item(element: &Value) -> Option<Item> {
 }
 
 /// An element's id; sites have it only in their link.
-pub(super) fn id(element: &Value) -> Option<u64> {
+pub(in crate::pod) fn id(element: &Value) -> Option<u64> {
     let link = || {
         let link = element["url"].as_str()?.trim_end_matches('/');
         link.rsplit('/').next()?.parse().ok()

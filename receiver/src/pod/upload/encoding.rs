@@ -16,13 +16,18 @@ const PUBLISHING: &str = "publishing the video";
 /// How often Pod is asked how far it is.
 const SOONEST: Duration = Duration::from_secs(15);
 const LATEST: Duration = Duration::from_secs(60);
+/// How often Pod is asked of an encoding that is stuck, and for how long.
+const STUCK_WAIT: Duration = Duration::from_secs(6 * 3600);
+const GIVEN_UP: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What an encoding may wait for its turn, beside six times the length of the video.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 impl Work<'_> {
     /// Has the video encoded once; gives when to look again.
     pub(super) async fn encoding(&mut self, video: Video) -> Result<Option<Duration>, PodError> {
-        if let Step::Encoding { since, publish } = self.progress.step {
+        if let Step::Encoding { since, publish } | Step::Stuck { since, publish, .. } =
+            self.progress.step
+        {
             return self.follow(video, since, publish).await;
         }
         if self.progress.step == Step::Done {
@@ -30,6 +35,7 @@ impl Work<'_> {
         }
         let is_first = match &self.progress.step {
             Step::Launching(files) => files.is_empty(),
+            Step::Waiting { first } => *first,
             step => *step == Step::Uploaded,
         };
         let begun = match &self.progress.step {
@@ -37,7 +43,8 @@ impl Work<'_> {
                 let files = files.clone();
                 self.has_begun(&files, self.pod.config.settle_time).await?
             }
-            Step::Uploaded => !video.encoding.is_untouched(),
+            Step::Uploaded | Step::Waiting { first: true } => !video.encoding.is_untouched(),
+            Step::Waiting { first: false } => video.encoding.in_progress,
             Step::Replaced => video.encoding.in_progress,
             _ => true,
         };
@@ -50,6 +57,14 @@ impl Work<'_> {
             return Ok(None);
         }
         if !begun {
+            let pod = self.pod;
+            let _only_one = pod.gate.launches.lock().await;
+            let is_new = !matches!(self.progress.step, Step::Launching(_));
+            if is_new && let Some(wait) = pod.turn(self.journal).await? {
+                let waiting = Step::Waiting { first: is_first };
+                self.progress.save(waiting, self.journal).await?;
+                return Ok(Some(wait));
+            }
             self.launch(&video).await?;
         }
         // Somebody who made a published video a draft again will not want it changed back.
@@ -125,20 +140,41 @@ impl Work<'_> {
             if waited < patience {
                 return Ok(Some((waited / 4).clamp(SOONEST, LATEST)));
             }
-            self.notes.push(format!(
-                "Pod has been encoding video {id} for {} minutes and says \"{step}\": it is stuck. \
-                 Look at Pod's log; if the file is unreadable, Pod never ends: delete the video \
-                 there",
+            let why = format!(
+                "Pod has been encoding video {id} for {} minutes and says \"{step}\": it is \
+                 stuck. Look at Pod's log; if the file is unreadable, Pod never ends: delete \
+                 the video there",
                 waited.as_secs() / 60
-            ));
+            );
+            self.stuck(since, publish, why).await?;
+            return Ok((waited < GIVEN_UP).then_some(STUCK_WAIT));
         } else if step.starts_with('-') {
-            self.notes
-                .push(format!("Pod could not encode video {id}: {step}"));
+            let why = format!("Pod could not encode video {id}: {step}");
+            self.stuck(since, publish, why).await?;
+            return Ok(None);
         } else if publish && video.is_draft {
             self.publish(id).await?;
         }
         self.progress.save(Step::Done, self.journal).await?;
         Ok(None)
+    }
+
+    /// Notes, once in the story, what keeps an encoding from its end.
+    async fn stuck(
+        &mut self,
+        since: Timestamp,
+        publish: bool,
+        why: String,
+    ) -> Result<(), PodError> {
+        if !matches!(self.progress.step, Step::Stuck { .. }) {
+            self.notes.push(why.clone());
+        }
+        let stuck = Step::Stuck {
+            since,
+            publish,
+            why,
+        };
+        self.progress.save(stuck, self.journal).await
     }
 
     async fn publish(&mut self, id: u64) -> Result<(), PodError> {

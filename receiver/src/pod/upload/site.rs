@@ -150,7 +150,7 @@ async fn lists(api: &Api) -> Finding {
 }
 
 /// The version, unless it is one that is known not to work.
-async fn version(api: &Api) -> Result<String, PodError> {
+pub(in crate::pod) async fn version(api: &Api) -> Result<String, PodError> {
     const DOING: &str = "asking for Pod's version";
     const INFO: &str = "info_pod.json";
     let info = api.get_openly(DOING, INFO).await?;
@@ -185,39 +185,44 @@ async fn filters_work(api: &Api) -> Result<bool, PodError> {
 }
 
 /// The link of the user with exactly this name.
+pub(in crate::pod) async fn user(api: &Api, username: &str) -> Result<String, PodError> {
+    Ok(account(api, username).await?.link)
+}
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::pod) struct Account {
+    /// The user's link.
+    pub(in crate::pod) link: String,
+    /// Whether recordings may be made for this user.
+    pub(in crate::pod) is_staff: bool,
+}
+
+/// The user with exactly this name.
 ///
 /// Some databases compare without case and accents, and old versions of Pod do not compare at all,
 /// so what Pod returns is compared here again.
-pub(super) async fn user(api: &Api, username: &str) -> Result<String, PodError> {
+pub(in crate::pod) async fn account(api: &Api, username: &str) -> Result<Account, PodError> {
     let mut found = Vec::new();
     let mut near = Vec::new();
     let query = [("username", username)];
     api.find("looking for the owner", USERS, &query, |item| {
         let name = item["username"].as_str()?;
         if name == username {
-            found.extend(id(item));
+            found.extend(id(item).map(|id| (id, item["is_staff"] == true)));
         } else if name.to_lowercase() == username.to_lowercase() {
-            near.push(format!("\"{name}\""));
+            near.push(name.to_owned());
         }
         None::<()>
     })
     .await?;
-    if let [id] = found[..] {
-        return Ok(format!("/{USERS}{id}/"));
+    if let [(id, is_staff)] = found[..] {
+        return Ok(Account {
+            link: format!("/{USERS}{id}/"),
+            is_staff,
+        });
     }
-    Err(PodError::Owner {
-        username: username.to_owned(),
-        found: if found.is_empty() {
-            "no user"
-        } else {
-            "several users"
-        },
-        near: if near.is_empty() {
-            String::new()
-        } else {
-            format!(" (but {})", near.join(", "))
-        },
-    })
+    Err(PodError::no_such_owner(username, !found.is_empty(), &near))
 }
 
 #[cfg(test)]

@@ -16,35 +16,35 @@ const PATH: &str = "rest/videos/user_videos/";
 
 /// A video of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Video {
+pub(in crate::pod) struct Video {
     /// Its id, the only name that stays.
-    pub(super) id: u64,
+    pub(in crate::pod) id: u64,
     /// Its slug for now; a new title gives a new one.
-    pub(super) slug: String,
+    pub(in crate::pod) slug: String,
     /// Its description, raw HTML.
-    pub(super) description: String,
+    pub(in crate::pod) description: String,
     /// Whether only its owners see it.
-    pub(super) is_draft: bool,
+    pub(in crate::pod) is_draft: bool,
     /// How far its encoding is.
-    pub(super) encoding: Encoding,
+    pub(in crate::pod) encoding: Encoding,
 }
 
 /// How far the encoding of a video is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Encoding {
+pub(in crate::pod) struct Encoding {
     /// It runs, or it broke off in a way that Pod did not notice.
-    pub(super) in_progress: bool,
+    pub(in crate::pod) in_progress: bool,
     /// It came to an end.
-    pub(super) encoded: bool,
+    pub(in crate::pod) encoded: bool,
     /// Pod's words: number, colon, text. Empty before the first one.
-    pub(super) step: String,
+    pub(in crate::pod) step: String,
     /// Ids of the files it made; another encoding makes others.
-    pub(super) files: Vec<u64>,
+    pub(in crate::pod) files: Vec<u64>,
 }
 
 impl Encoding {
     /// Whether nothing has been encoded yet and nothing is being encoded.
-    pub(super) fn is_untouched(&self) -> bool {
+    pub(in crate::pod) fn is_untouched(&self) -> bool {
         !self.in_progress && !self.encoded && self.step.is_empty()
     }
 }
@@ -53,7 +53,7 @@ impl Encoding {
 /// description, among those of its owner that were added at the key's date.
 ///
 /// With `everywhere` the date is left out, for a video whose date may have been changed in Pod.
-pub(super) async fn find(
+pub(in crate::pod) async fn find(
     api: &Api,
     key: &Key,
     record_id: &RecordId,
@@ -71,6 +71,26 @@ pub(super) async fn find(
         let is_it = match known {
             Some(id) => video.id == id,
             None => wording::is_of(&video.description, record_id),
+        };
+        is_it.then_some(video)
+    })
+    .await
+}
+
+/// Finds a video of a user by its id, or by what stands in its title.
+pub(in crate::pod) async fn titled(
+    api: &Api,
+    username: &str,
+    token: &str,
+    known: Option<u64>,
+) -> Result<Option<Video>, PodError> {
+    let query = [("username", username), ("search_title", token)];
+    api.find(DOING, PATH, &query, |item| {
+        let video = video(item)?;
+        let title = item["video_data"]["title"].as_str().unwrap_or_default();
+        let is_it = match known {
+            Some(id) => video.id == id,
+            None => title.contains(token),
         };
         is_it.then_some(video)
     })

@@ -22,8 +22,8 @@ const RECORD: &str = "bbb-record-id:";
 const MEDIA: &str = "bbb-media:";
 
 /// The title: the meeting's name and its day, which tells a series' lectures apart.
-pub(super) fn title(name: Option<&str>, day: &str) -> String {
-    let name = plain(name.unwrap_or_default());
+pub(in crate::pod) fn title(name: Option<&str>, day: &str) -> String {
+    let name = plain(name.unwrap_or_default(), BMP_END);
     let name = if name.is_empty() {
         "BigBlueButton".to_owned()
     } else {
@@ -37,7 +37,12 @@ pub(super) fn title(name: Option<&str>, day: &str) -> String {
 }
 
 /// The description: where the recording came from, and what proves it.
-pub(super) fn description(lecture: &Lecture, began: &Zoned, language: &str) -> String {
+pub(in crate::pod) fn description(
+    lecture: &Lecture,
+    media: &Digest,
+    began: &Zoned,
+    language: &str,
+) -> String {
     let french = language.starts_with("fr");
     let (recording, meeting, server, format, node) = if french {
         (
@@ -64,7 +69,7 @@ pub(super) fn description(lecture: &Lecture, began: &Zoned, language: &str) -> S
         (node, lecture.origin.node.as_deref()),
     ];
     for (what, value) in facts {
-        let value = plain(value.unwrap_or_default());
+        let value = plain(value.unwrap_or_default(), BMP_END);
         if !value.is_empty() {
             origin += &format!(", {what} {}", escaped(&shortened(&value, TITLE_MAX)));
         }
@@ -72,24 +77,24 @@ pub(super) fn description(lecture: &Lecture, began: &Zoned, language: &str) -> S
     format!(
         "<p>{origin}.</p>\n<p>{RECORD} {}<br>\n{MEDIA} {}</p>",
         lecture.record_id,
-        media_digits(&lecture.media_digest)
+        media_digits(media)
     )
 }
 
 /// Whether a description has the line of this recording.
-pub(super) fn is_of(description: &str, record_id: &RecordId) -> bool {
+pub(in crate::pod) fn is_of(description: &str, record_id: &RecordId) -> bool {
     values(description, RECORD).any(|value| value == record_id.as_str())
 }
 
 /// Whether a description says that the video was made from this media; `None` when it says
 /// nothing, because somebody rewrote it.
-pub(super) fn is_from(description: &str, media: &Digest) -> Option<bool> {
+pub(in crate::pod) fn is_from(description: &str, media: &Digest) -> Option<bool> {
     let value = values(description, MEDIA).next()?;
     Some(value == media_digits(media))
 }
 
 /// The description with the line about the media renewed; `None` when it has no such line.
-pub(super) fn renewed(description: &str, media: &Digest) -> Option<String> {
+pub(in crate::pod) fn renewed(description: &str, media: &Digest) -> Option<String> {
     let old = values(description, MEDIA).next()?;
     let at = description.find(old).filter(|_| !old.is_empty())?;
     let mut text = description.to_owned();
@@ -99,7 +104,7 @@ pub(super) fn renewed(description: &str, media: &Digest) -> Option<String> {
 
 /// When Pod shall say that the video was added: the recording's start to the millisecond, made its
 /// own by microseconds out of the record id.
-pub(super) fn date_added(lecture: &Lecture, now: Timestamp) -> Timestamp {
+pub(in crate::pod) fn date_added(lecture: &Lecture, now: Timestamp) -> Timestamp {
     let start = began(lecture).unwrap_or(now);
     let millis = Timestamp::from_millisecond(start.as_millisecond()).unwrap_or(start);
     let hash = Digest::of(lecture.record_id.as_str().as_bytes());
@@ -108,8 +113,22 @@ pub(super) fn date_added(lecture: &Lecture, now: Timestamp) -> Timestamp {
     millis.checked_add(micros.microseconds()).unwrap_or(millis)
 }
 
+/// The same for a later version of a recording, which is another video: the same millisecond, with
+/// microseconds out of its media.
+pub(in crate::pod) fn date_added_of(
+    lecture: &Lecture,
+    media: &Digest,
+    first: Timestamp,
+) -> Timestamp {
+    let millis = Timestamp::from_millisecond(first.as_millisecond()).unwrap_or(first);
+    let hash = Digest::of(format!("{} {media}", lecture.record_id).as_bytes());
+    let [high, low, ..] = *hash.as_bytes();
+    let micros = i64::from(u16::from_be_bytes([high, low]) % 1000);
+    millis.checked_add(micros.microseconds()).unwrap_or(millis)
+}
+
 /// When the recording began: as BBB tells, else as the digits of its record id do.
-fn began(lecture: &Lecture) -> Option<Timestamp> {
+pub(in crate::pod) fn began(lecture: &Lecture) -> Option<Timestamp> {
     lecture.started.or_else(|| {
         let (_, last) = lecture.record_id.as_str().rsplit_once('-')?;
         let millis = (last.len() == 13).then(|| last.parse().ok())??;
@@ -118,15 +137,15 @@ fn began(lecture: &Lecture) -> Option<Timestamp> {
 }
 
 /// A time as Pod's filters take it and as its forms do.
-pub(super) fn iso(at: Timestamp) -> String {
+pub(in crate::pod) fn iso(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
-/// Text on one line, without what some databases under Pod cannot store: characters beyond the
-/// basic plane make MariaDB fail, and control characters go through to the page.
-fn plain(text: &str) -> String {
+/// Text on one line, without what the database under Pod cannot store: characters beyond the
+/// widest one make MariaDB fail, and control characters go through to the page.
+pub(in crate::pod) fn plain(text: &str, widest: char) -> String {
     let unwanted = |c: char| {
-        c > BMP_END
+        c > widest
             || (c.is_control() && !c.is_whitespace())
             // Marks that turn the direction of all text after them, and the byte order mark.
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -136,7 +155,7 @@ fn plain(text: &str) -> String {
     kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn shortened(text: &str, most: usize) -> String {
+pub(in crate::pod) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
@@ -202,7 +221,7 @@ mod tests {
             .started
             .unwrap()
             .to_zoned(TimeZone::get("Europe/Paris").unwrap());
-        description(lecture, &began, language)
+        description(lecture, &lecture.digest(), &began, language)
     }
 
     #[test]
@@ -236,7 +255,7 @@ mod tests {
         assert!(described(&lecture, "en").starts_with("<p>BigBlueButton recording of"));
         assert!(is_of(&text, &lecture.record_id));
         assert!(!is_of(&text, &"183f0bf3".parse().unwrap()));
-        assert_eq!(is_from(&text, &lecture.media_digest), Some(true));
+        assert_eq!(is_from(&text, &lecture.digest()), Some(true));
         let other = Digest::of(b"other");
         assert_eq!(is_from(&text, &other), Some(false));
         let renewed = renewed(&text, &other).unwrap();

@@ -11,7 +11,7 @@ use super::site::{self, Site};
 use super::video::{self, Video};
 use super::{Upload, wording};
 use crate::pod::config::Republish;
-use crate::pod::{Journal, Lecture, PodError};
+use crate::pod::{Journal, Lecture, MediaFile, PodError};
 
 pub(super) const VIDEOS: &str = "rest/videos/";
 const UPLOADING: &str = "uploading the video";
@@ -24,6 +24,7 @@ pub(super) struct Work<'a> {
     pub(super) pod: &'a Upload,
     pub(super) site: &'a Site,
     pub(super) lecture: &'a Lecture,
+    pub(super) file: &'a MediaFile,
     pub(super) journal: &'a dyn Journal,
     pub(super) progress: Progress,
     pub(super) notes: Vec<String>,
@@ -35,7 +36,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         pod: &'a Upload,
         site: &'a Site,
-        lecture: &'a Lecture,
+        (lecture, file): (&'a Lecture, &'a MediaFile),
         journal: &'a dyn Journal,
         progress: Progress,
         resumed: bool,
@@ -44,6 +45,7 @@ impl<'a> Work<'a> {
             pod,
             site,
             lecture,
+            file,
             journal,
             progress,
             notes: Vec::new(),
@@ -86,6 +88,14 @@ impl<'a> Work<'a> {
             everywhere,
         )
         .await
+        // Of several versions of a recording only the description tells which it is.
+        .map(|found| {
+            found.filter(|video| {
+                !self.progress.another
+                    || self.progress.video.is_some()
+                    || wording::is_from(&video.description, &self.progress.media) == Some(true)
+            })
+        })
     }
 
     async fn is_there(&mut self, video: &Video) -> Result<(), PodError> {
@@ -99,14 +109,14 @@ impl<'a> Work<'a> {
         let (attributes, notes) = self.attributes().await?;
         self.notes.extend(notes);
         let pod = self.pod;
-        let _only_one = pod.gate.lock().await;
+        let _only_one = pod.gate.uploads.lock().await;
         if self.resumed {
             tokio::time::sleep(pod.config.settle_time).await;
             if let Some(video) = self.find(false).await? {
                 return Ok(video);
             }
         }
-        self.progress.media = self.lecture.media_digest;
+        self.progress.media = self.file.digest;
         let mut failed_before = false;
         loop {
             self.progress.save(Step::Uploading, self.journal).await?;
@@ -160,18 +170,18 @@ impl<'a> Work<'a> {
             .text("title", wording::title(title.map(String::as_str), &day))
             .text(
                 "description",
-                wording::description(lecture, &began, language),
+                wording::description(lecture, &self.file.digest, &began, language),
             )
             .text("owner", owner.to_owned())
             .text("sites", self.site.site.clone())
             .text("date_added", wording::iso(self.progress.key.date_added))
             .text("date_evt", day);
-        Ok(attributes.add_to(form).part("video", self.file().await?))
+        Ok(attributes.add_to(form).part("video", self.part().await?))
     }
 
     /// The media, read from the disk as it is sent.
-    async fn file(&self) -> Result<Part, PodError> {
-        let path = &self.lecture.media;
+    async fn part(&self) -> Result<Part, PodError> {
+        let path = &self.file.path;
         let file = tokio::fs::File::open(path)
             .await
             .map_err(PodError::file("read", path))?;
@@ -180,10 +190,10 @@ impl<'a> Work<'a> {
             .await
             .map_err(PodError::file("read", path))?
             .len();
-        if length != self.lecture.media_bytes {
+        if length != self.file.bytes {
             return Err(PodError::Media {
                 path: path.clone(),
-                why: format!("has {length} bytes, expected {}", self.lecture.media_bytes),
+                why: format!("has {length} bytes, expected {}", self.file.bytes),
             });
         }
         let stream = tokio_util::io::ReaderStream::with_capacity(file, 256 * 1024);
@@ -211,7 +221,7 @@ impl<'a> Work<'a> {
         tracing::info!(
             record_id = %self.lecture.record_id,
             video = id,
-            bytes = self.lecture.media_bytes,
+            bytes = self.file.bytes,
             elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "Pod took the media"
         );
@@ -226,7 +236,7 @@ impl<'a> Work<'a> {
 
     /// Makes the video have this lecture's media.
     pub(super) async fn media(&mut self, video: Video) -> Result<Video, PodError> {
-        let wanted = self.lecture.media_digest;
+        let wanted = self.file.digest;
         let names_wanted = wording::is_from(&video.description, &wanted);
         let is_new = match self.progress.step {
             Step::Replacing if names_wanted == Some(true) => {
@@ -242,13 +252,38 @@ impl<'a> Work<'a> {
         if is_new {
             return Ok(video);
         }
-        if self.pod.config.on_republish == Republish::Keep {
-            self.notes.push(
-                "the republished version was not sent to Pod: on_republish is keep".to_owned(),
-            );
-            return Ok(video);
+        match self.pod.config.on_republish {
+            Republish::Replace => self.replace(video).await,
+            Republish::New => self.another(video).await,
+            Republish::Keep => {
+                self.notes.push(
+                    "the republished version was not sent to Pod: on_republish is keep".to_owned(),
+                );
+                Ok(video)
+            }
         }
-        self.replace(video).await
+    }
+
+    /// Makes another video of the new version, and leaves the former one alone.
+    async fn another(&mut self, former: Video) -> Result<Video, PodError> {
+        self.notes.push(format!(
+            "the republished version is another video; the former one stays as video {}",
+            former.id
+        ));
+        self.progress.key.date_added = wording::date_added_of(
+            self.lecture,
+            &self.file.digest,
+            self.progress.key.date_added,
+        );
+        self.progress.media = self.file.digest;
+        self.progress.another = true;
+        self.progress.video = None;
+        self.progress.slug = None;
+        // From here on an attempt that broke off finds the new version, or uploads it.
+        self.progress.save(Step::Uploading, self.journal).await?;
+        let video = self.upload().await?;
+        self.is_there(&video).await?;
+        Ok(video)
     }
 
     async fn replace(&mut self, video: Video) -> Result<Video, PodError> {
@@ -263,8 +298,8 @@ impl<'a> Work<'a> {
             });
         }
         let pod = self.pod;
-        let _only_one = pod.gate.lock().await;
-        let wanted = self.lecture.media_digest;
+        let _only_one = pod.gate.uploads.lock().await;
+        let wanted = self.file.digest;
         self.progress.media = wanted;
         self.progress.save(Step::Replacing, self.journal).await?;
         let renewed = wording::renewed(&video.description, &wanted);
@@ -273,7 +308,7 @@ impl<'a> Work<'a> {
         if let Some(description) = renewed {
             form = form.text("description", description);
         }
-        let form = form.part("video", self.file().await?);
+        let form = form.part("video", self.part().await?);
         let path = format!("{VIDEOS}{}/", video.id);
         let sent = self.send(REPLACING, Method::PATCH, &path, form).await;
         if let Err(error) = sent {

@@ -195,11 +195,18 @@ async fn encodings_that_fail_or_never_end_are_reported() {
     room.pod
         .set_encoding(1, true, false, "2: start standard encoding");
     let mut progress = room.journal.load().await.unwrap().unwrap();
+    let since = Timestamp::now() - jiff::SignedDuration::from_hours(48);
     progress["step"] = serde_json::json!({
-        "encoding": {"since": "2026-01-01T00:00:00Z", "publish": false},
+        "encoding": {"since": since, "publish": false},
     });
     room.journal.save(&progress).await.unwrap();
     let made = room.register(&lecture).await.unwrap();
     assert!(made.notes[0].contains("it is stuck"), "{:?}", made.notes);
-    assert_eq!(made.look_again, None);
+    assert!(made.trouble.unwrap().contains("it is stuck"));
+    assert!(made.look_again.unwrap() > Duration::from_secs(3600));
+    let made = room.register(&lecture).await.unwrap();
+    assert!(made.notes.is_empty() && made.trouble.is_some(), "told once");
+    room.pod.set_encoding(1, false, true, "0: end of encoding");
+    let made = room.register(&lecture).await.unwrap();
+    assert_eq!((made.trouble, made.look_again), (None, None));
 }

@@ -14,7 +14,7 @@ async fn while_an_encoding_runs_nothing_is_replaced() {
     assert!(matches!(error.retry(), Retry::Later(Some(_))), "{error}");
     room.pod.finish_encoding(1);
     room.register(&second).await.unwrap();
-    assert_eq!(room.pod.videos()[0].sha256, second.media_digest.to_string());
+    assert_eq!(room.pod.videos()[0].sha256, second.digest().to_string());
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn whatever_fails_while_replacing_there_is_one_video_with_the_new_file() {
             room.encoded().await;
             let videos = room.pod.videos();
             assert_eq!(videos.len(), 1, "{kind:?} at {request}");
-            assert_eq!(videos[0].sha256, second.media_digest.to_string());
+            assert_eq!(videos[0].sha256, second.digest().to_string());
             assert_eq!(
                 (videos[0].encoded, room.pod.mails()),
                 (true, 2),

@@ -14,7 +14,7 @@ use support::pod::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::pod::config::{Chosen, Republish};
+use crate::pod::config::{Chosen, EncodingConfig, Republish};
 use crate::pod::fixtures::{Memory, abort_at, lecture};
 use crate::pod::{Retry, Severity};
 
@@ -67,6 +67,7 @@ impl Room {
             accept_language: "fr".into(),
             timezone: Some("Europe/Paris".into()),
             launch_encoding: true,
+            encoding: EncodingConfig::default(),
             on_republish: Republish::Replace,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_millis(1500),
@@ -142,7 +143,7 @@ async fn a_lecture_becomes_an_encoded_draft_of_its_owner() {
     assert_eq!(video.title, "Algèbre linéaire (2019-04-02)");
     assert_eq!(video.owner, "staff1");
     assert!(video.is_draft && !video.is_restricted && video.password.is_none());
-    assert_eq!(video.sha256, lecture.media_digest.to_string());
+    assert_eq!(video.sha256, lecture.digest().to_string());
     assert_eq!(video.date_evt.as_deref(), Some("2019-04-02"));
     assert!(
         video.date_added.starts_with("2019-04-02T20:45:49.920"),
@@ -263,11 +264,11 @@ async fn a_republished_recording_replaces_the_file_and_is_encoded_again() {
         let again = room.insist(&second).await;
         assert_eq!(
             (again.reference, again.media_digest),
-            (made.reference, second.media_digest)
+            (made.reference, second.digest())
         );
         let videos = room.pod.videos();
         assert_eq!(videos.len(), 1);
-        assert_eq!(videos[0].sha256, second.media_digest.to_string());
+        assert_eq!(videos[0].sha256, second.digest().to_string());
         room.encoded().await;
         assert_eq!((room.launches(), room.pod.mails()), (2, 2));
     }
@@ -280,11 +281,103 @@ async fn a_republished_recording_can_be_kept_out() {
     let first = room.lecture(b"first");
     room.register(&first).await.unwrap();
     let kept = room.register(&room.lecture(b"second")).await.unwrap();
+    assert_eq!((kept.media_digest, kept.notes.len()), (first.digest(), 1));
+    assert_eq!(room.pod.videos()[0].sha256, first.digest().to_string());
+}
+
+#[tokio::test]
+async fn a_republished_recording_can_be_another_video() {
+    let mut room = Room::new();
+    room.config.on_republish = Republish::New;
+    room.insist(&room.lecture(b"first")).await;
+    let second = room.lecture(b"second");
+    for point in 0.. {
+        let destination = room.destination();
+        let attempt = destination.register(&second, &room.journal);
+        if abort_at(attempt, point).await.is_some() {
+            break;
+        }
+    }
+    let made = room.insist(&second).await;
+    let videos = room.pod.videos();
+    assert_eq!((videos.len(), made.reference.as_str()), (2, "2"));
+    assert_ne!(videos[0].sha256, videos[1].sha256);
+    assert!(videos.iter().all(|video| video.encoded));
+    let third = room.insist(&room.lecture(b"third")).await;
     assert_eq!(
-        (kept.media_digest, kept.notes.len()),
-        (first.media_digest, 1)
+        (room.pod.videos().len(), third.reference.as_str()),
+        (3, "3")
     );
-    assert_eq!(room.pod.videos()[0].sha256, first.media_digest.to_string());
+}
+
+#[tokio::test]
+async fn all_owners_own_the_video() {
+    let room = Room::new();
+    room.pod.add_user("mmartin", true);
+    let mut lecture = room.lecture(b"video");
+    lecture.owner = Some("staff1".into());
+    lecture.additional_owners = vec!["mmartin".into(), "absent".into()];
+    let made = room.register(&lecture).await.unwrap();
+    let (_, row) = room.pod.rows("videos").remove(0);
+    assert_eq!(
+        row["additional_owners"].as_array().unwrap().len(),
+        1,
+        "{row:?}"
+    );
+    assert!(
+        made.notes[0].contains("absent does not own it too"),
+        "{:?}",
+        made.notes
+    );
+}
+
+#[tokio::test]
+async fn encodings_wait_for_their_turn() {
+    let room = Room::new();
+    let lecture = room.lecture(b"video");
+    room.journal.with_others("$.step.encoding", 2);
+    for _ in 0..2 {
+        let made = room.register(&lecture).await.unwrap();
+        assert!(made.look_again.is_some());
+    }
+    assert_eq!((room.pod.videos().len(), room.launches()), (1, 0));
+    let asked = room.pod.requests().len();
+    let destination = room.destination();
+    destination.register(&lecture, &room.journal).await.unwrap();
+    assert_eq!(
+        room.pod.requests().len(),
+        asked,
+        "who waits asks nothing of Pod"
+    );
+    room.journal.with_others("$.step.encoding", 1);
+    room.insist(&lecture).await;
+    assert_eq!((room.launches(), room.pod.videos()[0].encoded), (1, true));
+}
+
+#[tokio::test]
+async fn a_rehearsal_tells_the_requests_and_sends_none() {
+    let room = Room::new();
+    let mut lecture = room.lecture(b"video");
+    lecture.media = None;
+    let destination = room.destination();
+    let plan = destination.rehearse(&lecture, &room.journal).await.unwrap();
+    assert_eq!(plan.steps[0], "make the video");
+    assert!(
+        plan.steps[1].contains("title=\"Algèbre linéaire (2019-04-02)\"")
+            && plan.steps[1].contains("is_draft=true")
+            && plan.steps[1].contains("(staff1)"),
+        "{plan:?}"
+    );
+    assert!(room.pod.requests().iter().all(|seen| seen.method != "POST"));
+    let asked = destination.asked();
+    for _ in 0..20 {
+        destination.rehearse(&lecture, &room.journal).await.unwrap();
+    }
+    assert_eq!(
+        destination.asked(),
+        asked,
+        "what is the same for all is asked once"
+    );
 }
 
 #[tokio::test]

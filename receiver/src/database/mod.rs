@@ -1,0 +1,294 @@
+//! The database of another system, MariaDB/MySQL or PostgreSQL, spoken to in statements that both
+//! understand.
+//!
+//! Statements are written with `?` for every value and get their values bound, never pasted in.
+//! Whole numbers, texts and truths come back as text. The pool connects when it is first used, so
+//! that a database which is down delays work and prevents none.
+
+mod error;
+mod schema;
+mod statement;
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use recording::settings;
+use serde::Deserialize;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{MySqlPool, PgPool};
+use url::Url;
+
+pub(crate) use error::DatabaseError;
+pub(crate) use schema::Table;
+pub(crate) use statement::{Row, Value, shown};
+
+/// Connections at the same time.
+const CONNECTIONS: u32 = 4;
+/// How long getting one may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where a database is, and who asks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseConfig {
+    /// `mysql://account@host:3306/name` or `postgres://account@host:5432/name`.
+    pub(crate) url: String,
+    /// File with the account's password, and nothing else.
+    #[serde(default)]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Which words a database understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// MariaDB and MySQL.
+    MySql,
+    /// PostgreSQL.
+    Postgres,
+}
+
+/// A database.
+#[derive(Debug)]
+pub(crate) struct Database {
+    pool: Pool,
+    name: String,
+    asked: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Pool {
+    MySql(MySqlPool),
+    Postgres(PgPool),
+}
+
+/// Statements that count together or not at all. Dropped without [`Transaction::commit`] it
+/// leaves nothing.
+pub(crate) struct Transaction<'d> {
+    database: &'d Database,
+    inner: Inner,
+}
+
+enum Inner {
+    MySql(sqlx::Transaction<'static, sqlx::MySql>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+impl DatabaseConfig {
+    /// The address without a password.
+    fn parsed(&self) -> Result<(Url, Dialect), String> {
+        const LIKE: &str =
+            "write it like mysql://account@host/name or postgres://account@host/name";
+        let url = Url::parse(&self.url).map_err(|e| format!("{e}; {LIKE}"))?;
+        let dialect = match url.scheme() {
+            "mysql" | "mariadb" => Dialect::MySql,
+            "postgres" | "postgresql" => Dialect::Postgres,
+            other => return Err(format!("{other}:// is no database that is known; {LIKE}")),
+        };
+        if url.path().trim_matches('/').is_empty() {
+            return Err(format!("the name of the database is missing; {LIKE}"));
+        }
+        Ok((url, dialect))
+    }
+
+    /// Checks the form of the address.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        self.parsed().map(|_| ())
+    }
+}
+
+impl Database {
+    /// A database that is connected to when it is first asked.
+    ///
+    /// # Errors
+    /// The address makes no sense, or the password file cannot be read.
+    pub(crate) fn new(config: &DatabaseConfig) -> Result<Database, DatabaseError> {
+        let settings = |why: String| DatabaseError::Settings(why);
+        let (mut url, dialect) = config.parsed().map_err(settings)?;
+        // The drivers know each one name of their scheme.
+        if url.scheme() == "mariadb" {
+            url = Url::parse(&config.url.replacen("mariadb", "mysql", 1))
+                .map_err(|e| settings(e.to_string()))?;
+        }
+        let mut bare = url.clone();
+        // Both fail only for addresses without a host, which have none.
+        let _ = bare.set_password(None);
+        bare.set_query(None);
+        let password = config
+            .password_file
+            .as_deref()
+            .map(settings::secret)
+            .transpose()
+            .map_err(settings)?;
+        let wrong = |e: sqlx::Error| settings(e.to_string());
+        let pool = match dialect {
+            Dialect::MySql => {
+                let mut options = MySqlConnectOptions::from_str(url.as_str()).map_err(wrong)?;
+                if let Some(password) = &password {
+                    options = options.password(password);
+                }
+                let options = options.charset("utf8mb4");
+                Pool::MySql(
+                    MySqlPoolOptions::new()
+                        .max_connections(CONNECTIONS)
+                        .acquire_timeout(PATIENCE)
+                        .connect_lazy_with(options),
+                )
+            }
+            Dialect::Postgres => {
+                let mut options = PgConnectOptions::from_str(url.as_str()).map_err(wrong)?;
+                if let Some(password) = &password {
+                    options = options.password(password);
+                }
+                let options = options
+                    .application_name("bbb2pod")
+                    .options([("timezone", "UTC")]);
+                Pool::Postgres(
+                    PgPoolOptions::new()
+                        .max_connections(CONNECTIONS)
+                        .acquire_timeout(PATIENCE)
+                        .connect_lazy_with(options),
+                )
+            }
+        };
+        Ok(Database {
+            pool,
+            name: bare.to_string(),
+            asked: AtomicU64::new(0),
+        })
+    }
+
+    /// Its address, without the password.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which words it understands.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.pool {
+            Pool::MySql(_) => Dialect::MySql,
+            Pool::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// How many statements it has been sent so far.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Reads rows.
+    ///
+    /// # Errors
+    /// It cannot be reached, or does not do it; `doing` says what was being done.
+    pub(crate) async fn rows(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let rows = async {
+            match &self.pool {
+                Pool::MySql(pool) => {
+                    statement::mysql_rows(&mut *pool.acquire().await?, sql, values).await
+                }
+                Pool::Postgres(pool) => {
+                    statement::postgres_rows(&mut *pool.acquire().await?, sql, values).await
+                }
+            }
+        };
+        rows.await.map_err(|error| self.said(doing, error))
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// As for [`Database::rows`].
+    pub(crate) async fn begin(
+        &self,
+        doing: &'static str,
+    ) -> Result<Transaction<'_>, DatabaseError> {
+        let inner = async {
+            Ok(match &self.pool {
+                Pool::MySql(pool) => Inner::MySql(pool.begin().await?),
+                Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+            })
+        };
+        let inner = inner.await.map_err(|error| self.said(doing, error))?;
+        Ok(Transaction {
+            database: self,
+            inner,
+        })
+    }
+
+    fn said(&self, doing: &'static str, error: sqlx::Error) -> DatabaseError {
+        DatabaseError::of(doing, &self.name, error)
+    }
+}
+
+impl Transaction<'_> {
+    /// Reads rows.
+    ///
+    /// # Errors
+    /// As for [`Database::rows`].
+    pub(crate) async fn rows(
+        &mut self,
+        doing: &'static str,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, DatabaseError> {
+        self.database.asked.fetch_add(1, Ordering::Relaxed);
+        let rows = match &mut self.inner {
+            Inner::MySql(tx) => statement::mysql_rows(tx, sql, values).await,
+            Inner::Postgres(tx) => statement::postgres_rows(tx, sql, values).await,
+        };
+        rows.map_err(|error| self.database.said(doing, error))
+    }
+
+    /// Changes rows; gives how many.
+    ///
+    /// # Errors
+    /// As for [`Database::rows`].
+    pub(crate) async fn execute(
+        &mut self,
+        doing: &'static str,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<u64, DatabaseError> {
+        self.database.asked.fetch_add(1, Ordering::Relaxed);
+        let changed = match &mut self.inner {
+            Inner::MySql(tx) => statement::mysql_execute(tx, sql, values).await,
+            Inner::Postgres(tx) => statement::postgres_execute(tx, sql, values).await,
+        };
+        changed.map_err(|error| self.database.said(doing, error))
+    }
+
+    /// Makes it count.
+    ///
+    /// # Errors
+    /// As for [`Database::rows`]; then it may count or not.
+    pub(crate) async fn commit(self, doing: &'static str) -> Result<(), DatabaseError> {
+        let done = match self.inner {
+            Inner::MySql(tx) => tx.commit().await,
+            Inner::Postgres(tx) => tx.commit().await,
+        };
+        done.map_err(|error| self.database.said(doing, error))
+    }
+
+    /// Undoes it.
+    ///
+    /// # Errors
+    /// As for [`Database::rows`]; then it is undone when the connection ends.
+    pub(crate) async fn undo(self, doing: &'static str) -> Result<(), DatabaseError> {
+        let done = match self.inner {
+            Inner::MySql(tx) => tx.rollback().await,
+            Inner::Postgres(tx) => tx.rollback().await,
+        };
+        done.map_err(|error| self.database.said(doing, error))
+    }
+}
