@@ -75,6 +75,67 @@ fn killed_between_any_two_requests_there_is_one_video_and_one_encoding() {
 }
 
 #[test]
+fn killed_between_any_two_requests_the_shared_disk_gives_one_video() {
+    /// The owner, the recording, the video, its description, the video by two ways.
+    const REQUESTS: u32 = 5;
+    let pod = StandInPod::start();
+    let secrets = tempfile::tempdir().unwrap();
+    let token = secrets.path().join("pod-token");
+    fs::write(&token, ADMIN_TOKEN).unwrap();
+    let directory = pod.recorder_root().join("bbbclaim");
+    fs::create_dir_all(&directory).unwrap();
+    let section = format!(
+        "destination: {{kind: recording, url: '{}', token_file: {}, directory: {}, recorder: 1, \
+         default_owner: staff1, settle_time: 200ms}}\n",
+        pod.url(),
+        token.display(),
+        directory.display(),
+    );
+    let mut site = Site::builder().delivery(Delivery::Section(section)).start();
+    let mut held = 0;
+    for kind in [FaultKind::HangAfter, FaultKind::HangBefore] {
+        for request in 0..REQUESTS {
+            site.kill_receiver();
+            site.start_receiver();
+            let asked = pod.requests().len();
+            pod.fail(Fault {
+                method: None,
+                path: "*".into(),
+                after: request,
+                times: 1,
+                kind: kind.clone(),
+            });
+            held += 1;
+            let id = site.hold(&Recording::tiny().seed(100 + held));
+            site.hook(["send"]).success();
+            eventually("Pod is asked", LONG, || {
+                (pod.requests().len() > asked + request as usize).then_some(())
+            });
+            site.kill_receiver();
+            pod.clear_faults();
+            site.start_receiver();
+            site.wait_done(&id);
+            let videos = pod.videos();
+            let videos = videos
+                .iter()
+                .filter(|video| video.description.contains(&id));
+            assert_eq!(
+                videos.count(),
+                1,
+                "{kind:?} at {request}:\n{}",
+                site.story(&id)
+            );
+        }
+    }
+    assert_eq!(pod.videos().len(), usize::try_from(held).unwrap());
+    assert_eq!(
+        fs::read_dir(&directory).unwrap().count(),
+        0,
+        "nothing is left on the disk"
+    );
+}
+
+#[test]
 fn a_video_is_followed_until_it_is_encoded_and_published() {
     let pod = StandInPod::start();
     let secrets = tempfile::tempdir().unwrap();
