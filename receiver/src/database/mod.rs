@@ -30,6 +30,11 @@ const CONNECTIONS: u32 = 4;
 /// How long getting one may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a lock is waited for, in seconds.
+const LOCK_WAIT: i64 = 20;
+/// Of the lock in PostgreSQL, where it is a number: "bbb2pod".
+const LOCK: i64 = 0x0062_6262_3270_6f64;
+
 /// Where a database is, and who asks.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +113,18 @@ impl Database {
     /// # Errors
     /// The address makes no sense, or the password file cannot be read.
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Database, DatabaseError> {
+        Database::open(config, false)
+    }
+
+    /// The same, for transactions that take [`Transaction::lock`].
+    ///
+    /// # Errors
+    /// As for [`Database::new`].
+    pub(crate) fn with_lock(config: &DatabaseConfig) -> Result<Database, DatabaseError> {
+        Database::open(config, true)
+    }
+
+    fn open(config: &DatabaseConfig, locks: bool) -> Result<Database, DatabaseError> {
         let settings = |why: String| DatabaseError::Settings(why);
         let (mut url, dialect) = config.parsed().map_err(settings)?;
         // The drivers know each one name of their scheme.
@@ -133,12 +150,20 @@ impl Database {
                     options = options.password(password);
                 }
                 let options = options.charset("utf8mb4");
-                Pool::MySql(
-                    MySqlPoolOptions::new()
-                        .max_connections(CONNECTIONS)
-                        .acquire_timeout(PATIENCE)
-                        .connect_lazy_with(options),
-                )
+                let mut pool = MySqlPoolOptions::new()
+                    .max_connections(CONNECTIONS)
+                    .acquire_timeout(PATIENCE);
+                if locks {
+                    // The lock belongs to the connection, and outlives every transaction.
+                    pool = pool.after_release(|connection, _| {
+                        Box::pin(async move {
+                            let unlock = "SELECT RELEASE_LOCK('bbb2pod')";
+                            sqlx::query(unlock).execute(connection).await?;
+                            Ok(true)
+                        })
+                    });
+                }
+                Pool::MySql(pool.connect_lazy_with(options))
             }
             Dialect::Postgres => {
                 let mut options = PgConnectOptions::from_str(url.as_str()).map_err(wrong)?;
@@ -266,6 +291,26 @@ impl Transaction<'_> {
             Inner::Postgres(tx) => statement::postgres_execute(tx, sql, values).await,
         };
         changed.map_err(|error| self.database.said(doing, error))
+    }
+
+    /// Keeps everybody else who asks for this lock waiting until this transaction has ended, also
+    /// when it ends because this process was killed. Tells whether it was to be had in time.
+    ///
+    /// # Errors
+    /// As for [`Database::rows`].
+    pub(crate) async fn lock(&mut self, doing: &'static str) -> Result<bool, DatabaseError> {
+        let rows = match self.database.dialect() {
+            Dialect::Postgres => {
+                let sql = format!("SELECT pg_advisory_xact_lock({LOCK})::text");
+                return self.rows(doing, &sql, &[]).await.map(|_| true);
+            }
+            Dialect::MySql => {
+                let wait = Value::Number(LOCK_WAIT);
+                self.rows(doing, "SELECT GET_LOCK('bbb2pod', ?)", &[wait])
+                    .await?
+            }
+        };
+        Ok(rows.first().and_then(|row| row.first()) == Some(&Some("1".to_owned())))
     }
 
     /// Makes it count.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::Wanted;
-use crate::database::{Database, DatabaseError, Dialect, Table, Transaction, Value, shown};
+use crate::database::{Database, DatabaseError, Dialect, Table, Value, shown};
 use crate::pod::config::Chosen;
 use crate::pod::upload::wording;
 use crate::pod::{Finding, Lecture, PodError};
@@ -26,10 +26,6 @@ const COLUMNS: [&str; 8] = [
 ];
 /// How long what was learnt of users and tables is believed.
 const KNOWN: Duration = Duration::from_secs(600);
-/// How long another transaction on these rows is waited for, in seconds.
-const LOCK_WAIT: i64 = 20;
-/// Of the lock: any number that nobody else uses.
-const LOCK: i64 = 0x0062_6262_3270_6f64;
 
 const LOOKING: &str = "looking for the user";
 const MAKING: &str = "making the rows of external videos";
@@ -274,7 +270,12 @@ impl Rows {
     ) -> Result<Vec<i64>, PodError> {
         let target = self.target().await?;
         let mut tx = self.database.begin(MAKING).await?;
-        self.lock(&mut tx).await?;
+        if !tx.lock(MAKING).await? {
+            return Err(PodError::Busy {
+                what: "another transaction on the external videos does not end".into(),
+                wait: Duration::from_secs(60),
+            });
+        }
         let done = async {
             for user in former {
                 let (sql, values) = target.delete(former_url, user);
@@ -292,55 +293,13 @@ impl Rows {
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) => {
-                self.unlock(&mut tx).await.ok();
                 tx.undo(MAKING).await.ok();
                 return Err(error.into());
             }
         };
         let ids = owners_and_ids(rows).into_iter().map(|(_, id)| id).collect();
-        self.commit(tx).await?;
-        Ok(ids)
-    }
-
-    /// Keeps others from looking before this transaction has ended. PostgreSQL gives the lock back
-    /// with the transaction, MariaDB with the connection.
-    async fn lock(&self, tx: &mut Transaction<'_>) -> Result<(), PodError> {
-        match self.database.dialect() {
-            Dialect::Postgres => {
-                let sql = format!("SELECT pg_advisory_xact_lock({LOCK})::text");
-                tx.rows(MAKING, &sql, &[]).await?;
-            }
-            Dialect::MySql => {
-                let sql = "SELECT GET_LOCK('bbb2pod external videos', ?)";
-                let got = tx.rows(MAKING, sql, &[Value::Number(LOCK_WAIT)]).await?;
-                if got.first().and_then(|row| row.first()) != Some(&Some("1".into())) {
-                    return Err(PodError::Busy {
-                        what: "another transaction on the external videos does not end".into(),
-                        wait: Duration::from_secs(60),
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn unlock(&self, tx: &mut Transaction<'_>) -> Result<(), DatabaseError> {
-        if self.database.dialect() == Dialect::MySql {
-            let sql = "SELECT RELEASE_LOCK('bbb2pod external videos')";
-            tx.rows(MAKING, sql, &[]).await?;
-        }
-        Ok(())
-    }
-
-    /// The lock of MariaDB outlives the transaction, so it is given back after the commit: within
-    /// the same statement stream, before the connection goes back to the pool.
-    async fn commit(&self, mut tx: Transaction<'_>) -> Result<(), PodError> {
-        if self.database.dialect() == Dialect::MySql {
-            tx.execute(MAKING, "COMMIT", &[]).await?;
-            self.unlock(&mut tx).await?;
-        }
         tx.commit(MAKING).await?;
-        Ok(())
+        Ok(ids)
     }
 
     /// Owners and ids of the rows that are there.
