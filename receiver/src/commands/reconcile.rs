@@ -48,7 +48,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let destination = match args.no_pod {
         true => None,
-        false => Some(pod::destination(&config.destination)?),
+        false => {
+            let links = super::serve::video_links(&config)?;
+            Some(pod::destination(&config.destination, &links)?)
+        }
     };
     let scope = Scope {
         node: args.node.as_deref(),

@@ -30,6 +30,8 @@ const CONNECTIONS: u32 = 4;
 /// How long getting one may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long a lock is waited for, in seconds.
 const LOCK_WAIT: i64 = 20;
 /// Of the lock in PostgreSQL, where it is a number: "bbb2pod".
@@ -227,7 +229,7 @@ impl Database {
                 }
             }
         };
-        rows.await.map_err(|error| self.said(doing, error))
+        self.within(doing, rows).await
     }
 
     /// Begins a transaction.
@@ -244,15 +246,27 @@ impl Database {
                 Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
             })
         };
-        let inner = inner.await.map_err(|error| self.said(doing, error))?;
+        let inner = self.within(doing, inner).await?;
         Ok(Transaction {
             database: self,
             inner,
         })
     }
 
-    fn said(&self, doing: &'static str, error: sqlx::Error) -> DatabaseError {
-        DatabaseError::of(doing, &self.name, error)
+    /// Waits for an answer, but not for ever: a connection may be dead without anybody saying so.
+    async fn within<T>(
+        &self,
+        doing: &'static str,
+        asking: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, DatabaseError> {
+        match tokio::time::timeout(ANSWER, asking).await {
+            Ok(answer) => answer.map_err(|error| DatabaseError::of(doing, &self.name, error)),
+            Err(_) => Err(DatabaseError::Unreachable {
+                doing,
+                database: self.name.clone(),
+                why: format!("no answer within {} seconds", ANSWER.as_secs()),
+            }),
+        }
     }
 }
 
@@ -268,11 +282,14 @@ impl Transaction<'_> {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DatabaseError> {
         self.database.asked.fetch_add(1, Ordering::Relaxed);
-        let rows = match &mut self.inner {
-            Inner::MySql(tx) => statement::mysql_rows(tx, sql, values).await,
-            Inner::Postgres(tx) => statement::postgres_rows(tx, sql, values).await,
+        let inner = &mut self.inner;
+        let rows = async {
+            match inner {
+                Inner::MySql(tx) => statement::mysql_rows(tx, sql, values).await,
+                Inner::Postgres(tx) => statement::postgres_rows(tx, sql, values).await,
+            }
         };
-        rows.map_err(|error| self.database.said(doing, error))
+        self.database.within(doing, rows).await
     }
 
     /// Changes rows; gives how many.
@@ -286,11 +303,14 @@ impl Transaction<'_> {
         values: &[Value<'_>],
     ) -> Result<u64, DatabaseError> {
         self.database.asked.fetch_add(1, Ordering::Relaxed);
-        let changed = match &mut self.inner {
-            Inner::MySql(tx) => statement::mysql_execute(tx, sql, values).await,
-            Inner::Postgres(tx) => statement::postgres_execute(tx, sql, values).await,
+        let inner = &mut self.inner;
+        let changed = async {
+            match inner {
+                Inner::MySql(tx) => statement::mysql_execute(tx, sql, values).await,
+                Inner::Postgres(tx) => statement::postgres_execute(tx, sql, values).await,
+            }
         };
-        changed.map_err(|error| self.database.said(doing, error))
+        self.database.within(doing, changed).await
     }
 
     /// Keeps everybody else who asks for this lock waiting until this transaction has ended, also
@@ -318,11 +338,13 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`Database::rows`]; then it may count or not.
     pub(crate) async fn commit(self, doing: &'static str) -> Result<(), DatabaseError> {
-        let done = match self.inner {
-            Inner::MySql(tx) => tx.commit().await,
-            Inner::Postgres(tx) => tx.commit().await,
+        let done = async {
+            match self.inner {
+                Inner::MySql(tx) => tx.commit().await,
+                Inner::Postgres(tx) => tx.commit().await,
+            }
         };
-        done.map_err(|error| self.database.said(doing, error))
+        self.database.within(doing, done).await
     }
 
     /// Undoes it.
@@ -330,10 +352,12 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`Database::rows`]; then it is undone when the connection ends.
     pub(crate) async fn undo(self, doing: &'static str) -> Result<(), DatabaseError> {
-        let done = match self.inner {
-            Inner::MySql(tx) => tx.rollback().await,
-            Inner::Postgres(tx) => tx.rollback().await,
+        let done = async {
+            match self.inner {
+                Inner::MySql(tx) => tx.rollback().await,
+                Inner::Postgres(tx) => tx.rollback().await,
+            }
         };
-        done.map_err(|error| self.database.said(doing, error))
+        self.database.within(doing, done).await
     }
 }

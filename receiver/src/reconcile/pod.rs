@@ -81,6 +81,10 @@ impl Journal for ReadOnly<'_> {
         })
     }
 
+    fn others(&self, _: &'static str) -> BoxFuture<'_, anyhow::Result<u64>> {
+        Box::pin(async { Ok(0) })
+    }
+
     fn save<'a>(&'a self, _: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async { anyhow::bail!("nothing is written here") })
     }
