@@ -80,6 +80,15 @@ impl Api {
         url
     }
 
+    /// How many seconds the clock of Pod, or of a proxy before it, is ahead of this one.
+    pub(in crate::pod) async fn clock_ahead(&self) -> Option<i64> {
+        let request = self.http.get(self.url("info_pod.json"));
+        let answer = request.timeout(self.timeout).send().await.ok()?;
+        let date = answer.headers().get("date")?.to_str().ok()?;
+        let theirs = jiff::Timestamp::try_from(httpdate::parse_http_date(date).ok()?).ok()?;
+        Some(theirs.as_second() - jiff::Timestamp::now().as_second())
+    }
+
     /// Reads something that needs no account.
     pub(in crate::pod) async fn get_openly(
         &self,

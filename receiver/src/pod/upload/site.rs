@@ -12,6 +12,8 @@ use crate::pod::{Finding, PodError, Severity};
 
 const USERS: &str = "rest/users/";
 
+/// Seconds by which clocks may differ.
+const CLOCKS: u64 = 60;
 /// The first major version with another API.
 const FIRST_UNKNOWN: u32 = 5;
 
@@ -105,6 +107,8 @@ impl Site {
             Err(error) => error.into(),
         });
         findings.push(lists(api).await);
+        findings.push(resources(api).await);
+        findings.extend(clocks(api).await);
         findings.push(Finding {
             severity: Severity::Fine,
             what: "Pod does not tell whether it mails at each encoding and deletes old videos"
@@ -147,6 +151,53 @@ async fn lists(api: &Api) -> Finding {
         ),
         Err(error) => error.into(),
     }
+}
+
+/// What this Pod leaves out of its API, and what that means.
+async fn resources(api: &Api) -> Finding {
+    const MEANING: [(&str, &str); 3] = [
+        (
+            "files",
+            "captions, slides and notes cannot be attached (USE_PODFILE)",
+        ),
+        (
+            "meeting_session",
+            "owners cannot be read of its meetings (USE_MEETING)",
+        ),
+        (
+            "recordingfiletreatment",
+            "rows of the claim page cannot be made",
+        ),
+    ];
+    let root = match api.get("reading the list of resources", "rest/", &[]).await {
+        Ok(root) => root,
+        Err(error) => return error.into(),
+    };
+    let missing: Vec<String> = MEANING
+        .iter()
+        .filter(|(name, _)| root.get(name).is_none())
+        .map(|(name, meaning)| format!("{name}: {meaning}"))
+        .collect();
+    if missing.is_empty() {
+        return Finding::fine("the API has all that is used");
+    }
+    Finding::warning(
+        format!("the API leaves out {}", missing.join("; ")),
+        "switch it on in Pod's settings if you want that",
+    )
+}
+
+/// Whether both clocks say about the same.
+async fn clocks(api: &Api) -> Option<Finding> {
+    let ahead = api.clock_ahead().await?;
+    Some(if ahead.unsigned_abs() <= CLOCKS {
+        Finding::fine("Pod's clock and this one agree")
+    } else {
+        Finding::warning(
+            format!("Pod's clock is {ahead} seconds ahead of this one"),
+            "let NTP set both: dates of videos would be wrong by that",
+        )
+    })
 }
 
 /// The version, unless it is one that is known not to work.
