@@ -290,6 +290,58 @@ fn shapes_of_2() {
     golden("bbb-2", &written, &[2.5, 11.0, 13.0, 22.0, 31.0]);
 }
 
+#[test]
+fn texts_of_1_1_and_fills_of_2_5() {
+    let written = Written::new(20.0);
+    let slide = written.png("slide-1.png", 1600, 1200);
+    let poll = written.file(
+        "presentation/poll_result7.svg",
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="200" height="500" viewBox="0 0 200 500"><rect width="200" height="500" fill="#ffffff"/><rect x="30" y="30" width="60" height="400" fill="#3060c0"/><rect x="110" y="30" width="60" height="150" fill="#c06030"/></svg>"##,
+    );
+    let poll = format!(
+        r#"<rect x="1000" y="800" width="500" height="200" fill="white" stroke="black" stroke-width="4"/><image xlink:href="{poll}" height="500" width="200" x="1500" y="800" transform="rotate(90, 1500, 800)"/>"#
+    );
+    let filled =
+        "stroke:#008000;stroke-width:8;fill:#008000;stroke-linejoin:miter;stroke-miterlimit:8";
+    let shapes = [
+        text(
+            "image1-text1",
+            1.0,
+            "word-wrap: break-word; font-family: Arial; font-size: 60px;",
+            r##"<switch><foreignObject color="#c000c0" width="600" height="300" x="100" y="100"><p xmlns="http://www.w3.org/1999/xhtml" style="margin-top:0;margin-bottom:0">Été à la plage<br/>a &lt; b, mot-à-mot coupé</p></foreignObject></switch>"##,
+        ),
+        shape(
+            "image1-triangle2",
+            2.0,
+            filled,
+            r#"<path d="M1000 100L1150 400L850 400Z"/>"#,
+        ),
+        shape(
+            "image1-ellipse3",
+            3.0,
+            filled,
+            r#"<path d="M1250 250A120 150 0 0 1 1370 100A120 150 0 0 1 1490 250A120 150 0 0 1 1370 400A120 150 0 0 1 1250 250Z"/>"#,
+        ),
+        shape(
+            "image1-pencil4",
+            4.0,
+            "stroke:#ff8000;stroke-linecap:round;stroke-linejoin:round;stroke-width:16;fill:none",
+            r#"<path d="M150 700Q300 500,450 700T750 700L800 900"/>"#,
+        ),
+        shape(
+            "image1-line5",
+            5.0,
+            "stroke:#202020;stroke-width:16;stroke-linecap:butt;fill:none",
+            r#"<line x1="150" y1="1000" x2="800" y2="1000"/>"#,
+        ),
+        shape("image1-poll6", 6.0, "", &poll),
+    ];
+    let written = written
+        .slide("image1", "0", &slide, 1600, 1200)
+        .canvas("image1", &shapes);
+    golden("bbb-more", &written, &[10.0]);
+}
+
 fn page(version: &str, shapes: &[(f64, Value)]) -> Written {
     let written = Written::new(40.0);
     let slide = written.file(

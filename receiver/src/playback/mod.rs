@@ -200,7 +200,13 @@ impl Fetching<'_> {
     async fn get_all(&self, names: Vec<String>) -> Result<Vec<(String, String)>, PlaybackError> {
         let mut answers = futures::stream::iter(names)
             .map(|name| async move {
-                let got = self.get(&name).await;
+                let got = match self.get(&name).await {
+                    // What some servers say of files that are not there.
+                    Err(PlaybackError::Refused { status, .. }) => {
+                        Ok(Got::Absent(format!("the server answers {status}")))
+                    }
+                    other => other,
+                };
                 (name, got)
             })
             .buffer_unordered(AT_ONCE);

@@ -271,6 +271,10 @@ fn what_is_not_the_recording_is_told_apart() {
         assert_eq!(error.is_transient(), transient, "{error}");
     }
     let world = World::new();
+    world
+        .server
+        .next("tldraw.json", &[Misbehaviour::Status(403)]);
+    assert!(world.is_whole(&world.fetch().unwrap()));
     world.publish(metadata, b"{}");
     assert!(matches!(world.fetch(), Err(PlaybackError::NotThere { .. })));
 }
