@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use recording::settings::{self, SettingsError};
-use render::layout::Layout;
 use serde::{Deserialize, Deserializer};
 
+use crate::film::Convert;
 use crate::pod::DestinationConfig;
 
 /// Everything that can be set.
@@ -105,44 +105,6 @@ impl Default for Import {
     }
 }
 
-/// How presentations become videos.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Convert {
-    /// Height of the video in pixels; the width follows as 16:9.
-    pub(crate) height: u32,
-    /// Which layout: `presentation`, `webcams`, `picture-in-picture` or `presentation-only`.
-    #[serde(deserialize_with = "layout")]
-    pub(crate) layout: Layout,
-    /// Conversions at the same time. One conversion already uses every core.
-    pub(crate) workers: usize,
-}
-
-impl Default for Convert {
-    fn default() -> Convert {
-        Convert {
-            height: 720,
-            layout: Layout::default(),
-            workers: 1,
-        }
-    }
-}
-
-impl Convert {
-    /// What the converter is told.
-    pub(crate) fn options(&self, work_dir: &Path) -> render::convert::Options {
-        render::convert::Options {
-            size: render::geometry::Size {
-                width: self.height * 16 / 9 / 2 * 2,
-                height: self.height,
-            },
-            layout: self.layout,
-            work_dir: Some(work_dir.to_owned()),
-            ..render::convert::Options::default()
-        }
-    }
-}
-
 impl Config {
     /// Reads and checks the settings file.
     ///
@@ -150,17 +112,9 @@ impl Config {
     /// The file cannot be read, or a key or value is wrong; the message names it.
     pub(crate) fn read(path: &Path) -> Result<Config, SettingsError> {
         let config: Config = settings::read(path)?;
-        for (key, count) in [
-            ("import.workers", config.import.workers),
-            ("convert.workers", config.convert.workers),
-        ] {
-            if !(1..=64).contains(&count) {
-                return Err(SettingsError::key(
-                    path,
-                    key,
-                    format!("{count} is not between 1 and 64"),
-                ));
-            }
+        if !(1..=64).contains(&config.import.workers) {
+            let why = format!("{} is not between 1 and 64", config.import.workers);
+            return Err(SettingsError::key(path, "import.workers", why));
         }
         let folders = [
             ("spool_dir", &config.spool_dir),
@@ -207,15 +161,10 @@ impl Config {
                 ));
             }
         }
-        if !(144..=4320).contains(&config.convert.height)
-            || !config.convert.height.is_multiple_of(2)
-        {
-            let why = format!(
-                "{} is not an even number of pixels between 144 and 4320",
-                config.convert.height
-            );
-            return Err(SettingsError::key(path, "convert.height", why));
-        }
+        config
+            .convert
+            .validate()
+            .map_err(|(key, why)| SettingsError::key(path, &format!("convert.{key}"), why))?;
         if config.public_url.is_none() && config.destination.links_here() {
             let why = "is needed for links to videos: the address that Pod and people reach this \
                        receiver at, like https://bbb2pod.univ.example";
@@ -269,16 +218,10 @@ fn sqlite_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D:
     })
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text)
         .map_err(|e| serde::de::Error::custom(format!("\"{text}\": {e}; write 90s, 12h or 7d")))
-}
-
-fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Layout, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

@@ -13,12 +13,11 @@ use anyhow::Context;
 use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
 use render::convert::{Options, Progress, Report, Stage, convert};
-use render::geometry::{Rgb, Size};
-use render::layout::Layout;
 use render::time::Millis;
 use render::timeline::Span;
 use serde_json::json;
 
+use crate::film::FilmArgs;
 use crate::playback;
 use crate::source::{self, Brought, SourceError};
 
@@ -41,41 +40,8 @@ pub(crate) struct Args {
     #[arg(short, long, required_unless_present_any = ["frames", "explain"])]
     output: Option<PathBuf>,
 
-    /// Height of the picture in pixels; the width follows from 16:9
-    #[arg(long, default_value_t = 720, conflicts_with = "size")]
-    height: u32,
-
-    /// Width and height of the picture, as 1280x720
-    #[arg(long, value_parser = size)]
-    size: Option<Size>,
-
-    /// Frames a second while webcams or the screen share are seen
-    #[arg(long, default_value_t = Options::default().fps)]
-    fps: u32,
-
-    /// presentation, webcams, picture-in-picture or presentation-only
-    #[arg(long, default_value_t)]
-    layout: Layout,
-
-    /// screen, or a preset of x264 from ultrafast to veryslow; slower ones make smaller files
-    #[arg(long, default_value_t = Options::default().preset)]
-    preset: String,
-
-    /// Constant rate factor of x264: 0 (best) to 51 (smallest)
-    #[arg(long, default_value_t = Options::default().quality)]
-    quality: u8,
-
-    /// Colour around the slide, as f3f6f9
-    #[arg(long, value_parser = colour, default_value = "f3f6f9")]
-    background: Rgb,
-
-    /// Add a chapter per slide
-    #[arg(long)]
-    chapters: bool,
-
-    /// Add a track per language of captions
-    #[arg(long)]
-    captions: bool,
+    #[command(flatten)]
+    film: FilmArgs,
 
     /// Where the film starts: seconds, or hours:minutes:seconds
     #[arg(long, value_parser = instant, value_name = "TIME")]
@@ -222,7 +188,7 @@ fn explain(args: &Args, folder: &Path) -> anyhow::Result<()> {
 }
 
 fn frames(args: &Args, folder: &Path, dir: &Path, options: &Options) -> anyhow::Result<()> {
-    let (files, warnings) = if options.layout == Layout::PresentationOnly {
+    let (files, warnings) = if options.show_presentation_alone() {
         let (size, background) = (options.size, options.background);
         render::frames::frames(folder, &args.at, dir, size, background)?
     } else {
@@ -246,23 +212,11 @@ fn options(args: &Args) -> Options {
         start: args.start.unwrap_or(Millis::ZERO),
         end: args.end.unwrap_or(Millis(u64::MAX)),
     });
-    let height = args.height & !1;
     Options {
-        size: args.size.unwrap_or(Size {
-            width: (height.saturating_mul(16) / 9 + 1) & !1,
-            height,
-        }),
-        fps: args.fps,
-        layout: args.layout,
-        background: args.background,
-        preset: args.preset.clone(),
-        quality: args.quality,
-        chapters: args.chapters,
-        captions: args.captions,
         range,
         threads: args.threads,
         work_dir: args.work_dir.clone(),
-        ..Options::default()
+        ..args.film.options()
     }
 }
 
@@ -487,27 +441,6 @@ fn say(text: &str) {
     let _ = out.flush();
 }
 
-fn size(text: &str) -> Result<Size, String> {
-    let parsed = text
-        .split_once('x')
-        .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
-    match parsed {
-        Some((width, height)) => Ok(Size { width, height }),
-        None => Err("give width and height as 1280x720".into()),
-    }
-}
-
-fn colour(text: &str) -> Result<Rgb, String> {
-    let digits = text.trim_start_matches('#');
-    let wrong = || "give six hexadecimal digits, as f3f6f9".to_string();
-    if digits.len() != 6 || !digits.is_ascii() {
-        return Err(wrong());
-    }
-    let value = u32::from_str_radix(digits, 16).map_err(|_| wrong())?;
-    let [_, red, green, blue] = value.to_be_bytes();
-    Ok(Rgb(red, green, blue))
-}
-
 fn instant(text: &str) -> Result<Millis, String> {
     let mut seconds = 0.0;
     for part in text.split(':') {
@@ -533,19 +466,5 @@ mod tests {
         for wrong in ["", "a", "-1", "1:-2", "nan", "inf"] {
             assert!(instant(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn colours_and_sizes_are_read() {
-        assert_eq!(colour("#f3f6f9"), Ok(Rgb(243, 246, 249)));
-        assert!(colour("white").is_err() && colour("ééé").is_err());
-        assert_eq!(
-            size("640x360"),
-            Ok(Size {
-                width: 640,
-                height: 360
-            })
-        );
-        assert!(size("640").is_err());
     }
 }

@@ -11,6 +11,7 @@ mod config;
 mod convert;
 mod database;
 mod export;
+mod film;
 mod import;
 mod ledger;
 mod media;

@@ -7,80 +7,20 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::encode::{self, Arrangement, Coding, Film, Grid, Processes, Sound, Work};
+use crate::encode::{self, Film, Processes, Work};
 use crate::error::Error;
-use crate::fonts::Fonts;
-use crate::geometry::{Rgb, Size};
-use crate::layout::{self, Layout};
+use crate::geometry::Size;
 use crate::media::{self, Media, Tools};
 use crate::source::Source;
 use crate::time::Millis;
 use crate::timeline::{Span, Timeline};
 use crate::warning::Warning;
 
-pub use crate::encode::{Halt, SCREEN, Stage};
+pub use crate::encode::{Halt, Stage};
+pub use crate::options::Options;
 
 /// Longer recordings than this are taken for a mistake in their metadata.
 const LONGEST: Millis = Millis(72 * 3600 * 1000);
-
-/// What the film is to be like. [`Options::default`] gives 1280x720 at 15 frames a second.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The frame's size; both sides even.
-    pub size: Size,
-    /// Frames a second while webcams or the screen share are seen.
-    pub fps: u32,
-    /// How the parts share the frame.
-    pub layout: Layout,
-    /// What surrounds the slide.
-    pub background: Rgb,
-    /// [`SCREEN`] or one of x264's presets: how much time is spent on making the file small.
-    pub preset: String,
-    /// x264's constant rate factor, 0 (best) to 51.
-    pub quality: u8,
-    /// Whether the file gets a chapter per slide.
-    pub chapters: bool,
-    /// Whether the file gets a track per language of captions.
-    pub captions: bool,
-    /// Only this part of the recording.
-    pub range: Option<Span>,
-    /// How many segments are encoded at once; `None` for as many as there are cores.
-    pub threads: Option<usize>,
-    /// Where finished parts are kept until the film is whole; `None` for a hidden folder beside the
-    /// film. It needs about as much room as the film.
-    pub work_dir: Option<PathBuf>,
-    /// Parts are encoded in segments no longer than this: what a stopped conversion loses at most,
-    /// on each core.
-    pub longest_segment: Millis,
-    /// How long a child process may be without progress before it is killed.
-    pub patience: Duration,
-    /// The programs.
-    pub tools: Tools,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            size: Size {
-                width: 1280,
-                height: 720,
-            },
-            fps: 15,
-            layout: Layout::default(),
-            background: Rgb::PLAYER,
-            preset: SCREEN.into(),
-            quality: 26,
-            chapters: false,
-            captions: false,
-            range: None,
-            threads: None,
-            work_dir: None,
-            longest_segment: Millis(300_000),
-            patience: Duration::from_secs(180),
-            tools: Tools::default(),
-        }
-    }
-}
 
 /// How far a conversion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -196,13 +136,13 @@ fn prepare<'a>(
     options: &Options,
     processes: &'a Processes,
 ) -> Result<(Film<'a>, Span), Error> {
-    check_options(options)?;
+    options.check()?;
     let source = Arc::new(Source::open(source)?);
     media::check(&options.tools, processes)?;
     let timeline = Timeline::read(&source)?;
     let found = Found::look(&source, &timeline, &options.tools, processes)?;
     let span = span(&source, &timeline, &found, options.range)?;
-    let film = film(source, timeline, found, span, options, processes);
+    let film = encode::prepare(source, timeline, found, span, options, processes)?;
     Ok((film, span))
 }
 
@@ -266,53 +206,12 @@ fn parts_of(output: &Path) -> Result<(PathBuf, String), Error> {
     Ok((dir, name.to_string_lossy().into_owned()))
 }
 
-fn check_options(options: &Options) -> Result<(), Error> {
-    let Size { width, height } = options.size;
-    if ![width, height]
-        .iter()
-        .all(|side| (64..=8192).contains(side))
-    {
-        return Err(Error::BadSize { width, height });
-    }
-    let bad = |option, why: &str| {
-        Err(Error::BadOption {
-            option,
-            why: why.to_string(),
-        })
-    };
-    if width % 2 == 1 || height % 2 == 1 {
-        return bad("size", "width and height must be even");
-    }
-    if !(1..=60).contains(&options.fps) {
-        return bad("fps", "give 1 to 60 frames a second");
-    }
-    if options.quality > 51 {
-        return bad("quality", "give 0 (best) to 51");
-    }
-    const PRESETS: [&str; 10] = [
-        SCREEN,
-        "ultrafast",
-        "superfast",
-        "veryfast",
-        "faster",
-        "fast",
-        "medium",
-        "slow",
-        "slower",
-        "veryslow",
-    ];
-    if !PRESETS.contains(&options.preset.as_str()) {
-        return bad("preset", &format!("give one of {}", PRESETS.join(", ")));
-    }
-    Ok(())
-}
-
 /// The media of a recording, as far as they can be used.
 #[derive(Default)]
-struct Found {
-    webcams: Option<Media>,
-    share: Option<Media>,
-    audio: Option<Media>,
+pub(crate) struct Found {
+    pub(crate) webcams: Option<Media>,
+    pub(crate) share: Option<Media>,
+    pub(crate) audio: Option<Media>,
 }
 
 impl Found {
@@ -427,91 +326,6 @@ fn span(
     })
 }
 
-fn film<'a>(
-    source: Arc<Source>,
-    timeline: Timeline,
-    found: Found,
-    span: Span,
-    options: &Options,
-    processes: &'a Processes,
-) -> Film<'a> {
-    let grid = Grid::new(options.fps);
-    let (start, end) = (grid.tick(span.start), grid.tick(span.end));
-    let size_of = |media: &Option<Media>| media.as_ref()?.video.as_ref().map(|v| v.size);
-    let rate_of = |media: &Option<Media>| media.as_ref()?.video.as_ref().map(|v| v.rate);
-    let webcams_size = size_of(&found.webcams);
-    let arrangement = Arrangement {
-        layout: options.layout,
-        frame: options.size,
-        webcams: webcams_size,
-        share: size_of(&found.share),
-    };
-    let stretches = encode::stretches(&timeline, arrangement, grid, start, end);
-    let mut changes: Vec<_> = timeline
-        .changes()
-        .into_iter()
-        .map(|t| grid.tick(t))
-        .collect();
-    changes.dedup();
-    let webcams_step = rate_of(&found.webcams).map_or(grid.step, |rate| grid.step_of(rate));
-    let share_step = rate_of(&found.share).map_or(grid.step, |rate| grid.step_of(rate));
-    let with_sound = |media: &&Media| media.audio.is_some();
-    let sound = match [&found.webcams, &found.audio]
-        .into_iter()
-        .flatten()
-        .find(with_sound)
-    {
-        Some(media) => Sound::From(media.clone()),
-        None => {
-            timeline.warnings.add(
-                "no sound",
-                None,
-                "the recording has none; the film gets a silent track",
-            );
-            Sound::Silence
-        }
-    };
-    let stage = layout::stage(options.layout, options.size, webcams_size);
-    let fonts = Arc::new(Fonts::system());
-    fonts.report(&timeline.warnings);
-    let bare = stretches.iter().any(encode::Stretch::shows_nothing);
-    let card = bare.then(|| {
-        let size = Size {
-            width: stage.width,
-            height: stage.height,
-        };
-        encode::card::draw(&source, size, options.background, &fonts)
-    });
-    Film {
-        processes,
-        tools: options.tools.clone(),
-        source,
-        fonts,
-        card,
-        frame: options.size,
-        background: options.background,
-        grid,
-        stage,
-        stretches,
-        changes,
-        webcams_step,
-        share_step,
-        webcams: found.webcams.filter(|media| media.video.is_some()),
-        share: found.share,
-        sound,
-        coding: Coding::of(options),
-        chapters: options.chapters,
-        captions: options.captions,
-        threads: options
-            .threads
-            .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
-            .unwrap_or(1)
-            .max(1),
-        longest_segment: options.longest_segment,
-        timeline: Arc::new(timeline),
-    }
-}
-
 #[derive(Serialize)]
 struct Fingerprint {
     version: &'static str,
@@ -531,26 +345,35 @@ fn fingerprint(source: &Source, options: &Options) -> Fingerprint {
             if metadata.is_dir() {
                 folders.push(entry.path());
             } else {
-                use std::os::unix::fs::MetadataExt;
-                let time = i128::from(metadata.mtime()) * 1_000_000_000
-                    + i128::from(metadata.mtime_nsec());
-                files.push((entry.path(), metadata.len(), time));
+                files.push((entry.path(), metadata.len(), changed_at(&metadata)));
             }
         }
     }
+    let watermark = options.watermark.iter().map(|watermark| &watermark.image);
+    for image in watermark {
+        if let Ok(metadata) = std::fs::metadata(image) {
+            files.push((image.clone(), metadata.len(), changed_at(&metadata)));
+        }
+    }
     files.sort();
+    let usual = Options::default();
+    let matters = Options {
+        threads: usual.threads,
+        work_dir: usual.work_dir,
+        longest_segment: usual.longest_segment,
+        patience: usual.patience,
+        tools: usual.tools,
+        ..options.clone()
+    };
     Fingerprint {
         version: env!("CARGO_PKG_VERSION"),
-        options: format!(
-            "{:?} {} {} {:?} {} {} {:?}",
-            options.size,
-            options.fps,
-            options.layout,
-            options.background,
-            options.preset,
-            options.quality,
-            options.range
-        ),
+        options: format!("{matters:?}"),
         files,
     }
+}
+
+/// In nanoseconds since 1970.
+fn changed_at(metadata: &std::fs::Metadata) -> i128 {
+    use std::os::unix::fs::MetadataExt;
+    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
 }

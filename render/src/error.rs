@@ -83,6 +83,19 @@ pub enum Error {
         /// The lowest version that will do.
         needed: &'static str,
     },
+    /// ffmpeg was built without what a codec needs.
+    #[error(
+        "{program} has no encoder for {codec} ({wanted}): choose another codec, or install an \
+         ffmpeg that has one"
+    )]
+    NoEncoder {
+        /// The name or path that was tried.
+        program: String,
+        /// The codec that was asked for.
+        codec: String,
+        /// ffmpeg's names of what would do.
+        wanted: String,
+    },
     /// A program failed.
     #[error("{program} failed while {doing} ({status}){}", last_words(.words))]
     Child {
@@ -204,6 +217,7 @@ impl Error {
             Error::Child { transient, .. } => *transient,
             Error::NoProgram { .. }
             | Error::TooOld { .. }
+            | Error::NoEncoder { .. }
             | Error::DiskFull { .. }
             | Error::Busy { .. }
             | Error::Stopped => true,

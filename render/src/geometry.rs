@@ -75,6 +75,18 @@ impl Rect {
         }
     }
 
+    /// The rectangle with even edges around it, as far as it is on a canvas with even sides.
+    #[must_use]
+    pub fn widened(self, canvas: Size) -> Rect {
+        let (x, y) = (self.x & !1, self.y & !1);
+        Rect {
+            x,
+            y,
+            width: ((self.right() + 1) & !1).min(canvas.width) - x,
+            height: ((self.bottom() + 1) & !1).min(canvas.height) - y,
+        }
+    }
+
     /// How many pixels it has.
     #[must_use]
     pub fn area(self) -> u64 {

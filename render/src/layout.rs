@@ -52,10 +52,25 @@ impl std::fmt::Display for Layout {
 pub enum Stage {
     /// Neither a slide nor a share.
     Empty,
+    /// The title card, which has the frame to itself.
+    Title,
     /// The slide with its whiteboard.
     Slide,
     /// The screen share, whose film has this size.
     Share(Size),
+}
+
+/// What there is to arrange besides the stage.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// Where the parts go.
+    pub layout: Layout,
+    /// The whole frame.
+    pub frame: Size,
+    /// The size of the webcams' film, `None` when there is none.
+    pub webcams: Option<Size>,
+    /// Whether the chat is seen.
+    pub chat: bool,
 }
 
 /// The rectangles of one arrangement, all with even edges, inside the frame.
@@ -67,65 +82,130 @@ pub struct Placement {
     pub share: Option<Rect>,
     /// Where the webcams' film goes, in its own proportions.
     pub webcams: Option<Rect>,
+    /// The column of the chat.
+    pub chat: Option<Rect>,
 }
 
-/// The part of the frame that the slide's canvas has in a layout; the same throughout a film.
-///
-/// `webcams` is the size of the webcams' film, `None` when there is none.
-#[must_use]
-pub fn stage(layout: Layout, frame: Size, webcams: Option<Size>) -> Rect {
-    let whole = Rect::of(frame);
-    match (layout, webcams) {
-        (_, None) | (Layout::PictureInPicture | Layout::PresentationOnly, _) => whole,
-        (Layout::Presentation, Some(film)) => Rect {
-            width: frame.width - column(frame, film),
-            ..whole
-        },
-        (Layout::Webcams, Some(film)) => {
-            let small = column(frame, film);
-            Rect {
-                x: frame.width - small,
-                width: small,
+impl Parts {
+    /// The part of the frame that the slide's canvas has; the same throughout a film.
+    #[must_use]
+    pub fn stage(&self) -> Rect {
+        let inner = if self.chat && !self.has_column() {
+            beside_chat(self.frame)
+        } else {
+            self.frame
+        };
+        let whole = Rect::of(inner);
+        match (self.layout, self.shown_webcams()) {
+            (Layout::Presentation, Some(film)) => Rect {
+                width: inner.width - column(inner, film),
                 ..whole
+            },
+            (Layout::Webcams, Some(film)) => {
+                let small = column(inner, film);
+                let height = if self.chat {
+                    even(small * 3 / 4).min(even(inner.height / 2))
+                } else {
+                    inner.height
+                };
+                Rect {
+                    x: inner.width - small,
+                    y: 0,
+                    width: small,
+                    height,
+                }
             }
+            _ => whole,
         }
     }
-}
 
-/// Where everything goes while `stage` is what is presented.
-#[must_use]
-pub fn place(layout: Layout, frame: Size, webcams: Option<Size>, on_stage: Stage) -> Placement {
-    let whole = Rect::of(frame);
-    let area = stage(layout, frame, webcams);
-    let alone = on_stage == Stage::Empty && layout != Layout::PresentationOnly;
-    let webcams = webcams
-        .filter(|_| layout != Layout::PresentationOnly)
-        .map(|film| match layout {
-            _ if alone => fit(film, whole),
+    /// Where everything goes while `on_stage` is what is presented.
+    #[must_use]
+    pub fn place(&self, on_stage: Stage) -> Placement {
+        let whole = Rect::of(self.frame);
+        if on_stage == Stage::Title {
+            return Placement {
+                stage: Some(whole),
+                share: None,
+                webcams: None,
+                chat: None,
+            };
+        }
+        let area = self.stage();
+        let alone = on_stage == Stage::Empty && self.shown_webcams().is_some();
+        let inner = Rect::of(if self.chat && (alone || !self.has_column()) {
+            beside_chat(self.frame)
+        } else {
+            self.frame
+        });
+        let webcams = self.shown_webcams().map(|film| match self.layout {
+            _ if alone => fit(film, inner),
             Layout::Webcams => fit(
                 film,
                 Rect {
-                    width: frame.width - area.width,
+                    width: self.frame.width - area.width,
                     ..whole
                 },
             ),
-            Layout::PictureInPicture => corner(film, frame),
-            _ => fit_at_top(
+            Layout::PictureInPicture => corner(film, inner),
+            Layout::Presentation | Layout::PresentationOnly => fit_at_top(
                 film,
                 Rect {
                     x: area.right(),
-                    width: frame.width - area.width,
+                    width: self.frame.width - area.width,
                     ..whole
                 },
             ),
         });
-    Placement {
-        stage: (!(alone && webcams.is_some())).then_some(area),
-        share: match on_stage {
-            Stage::Share(film) => Some(fit(film, area)),
-            _ => None,
-        },
-        webcams,
+        let chat = match (self.layout, webcams) {
+            (Layout::Presentation, Some(webcams)) if !alone => Rect {
+                x: area.right(),
+                y: webcams.bottom(),
+                width: self.frame.width - area.width,
+                height: self.frame.height - webcams.bottom(),
+            },
+            (Layout::Webcams, Some(_)) if !alone => Rect {
+                y: area.bottom(),
+                height: self.frame.height - area.bottom(),
+                ..area
+            },
+            _ => Rect {
+                x: inner.width,
+                width: self.frame.width - inner.width,
+                ..whole
+            },
+        };
+        Placement {
+            stage: (!alone).then_some(area),
+            share: match on_stage {
+                Stage::Share(film) => Some(fit(film, area)),
+                _ => None,
+            },
+            webcams,
+            chat: (self.chat && chat.height >= SHORTEST_CHAT).then_some(chat),
+        }
+    }
+
+    fn shown_webcams(&self) -> Option<Size> {
+        self.webcams
+            .filter(|_| self.layout != Layout::PresentationOnly)
+    }
+
+    /// Whether there is a column beside the larger part, which the chat can share.
+    fn has_column(&self) -> bool {
+        matches!(self.layout, Layout::Presentation | Layout::Webcams)
+            && self.shown_webcams().is_some()
+    }
+}
+
+/// Lower than this, no message would be read.
+const SHORTEST_CHAT: u32 = 32;
+
+/// What the chat leaves of the frame's width: three quarters.
+fn beside_chat(frame: Size) -> Size {
+    Size {
+        width: frame.width - even(frame.width / 4),
+        ..frame
     }
 }
 
@@ -141,7 +221,7 @@ fn column(frame: Size, webcams: Size) -> u32 {
     })
 }
 
-fn corner(film: Size, frame: Size) -> Rect {
+fn corner(film: Size, frame: Rect) -> Rect {
     let margin = even(frame.width / 64);
     let width = even(frame.width / 5);
     let height = even(frame.height / 3);
@@ -217,6 +297,26 @@ mod tests {
         }
     }
 
+    fn place(layout: Layout, frame: Size, webcams: Option<Size>, on_stage: Stage) -> Placement {
+        let parts = Parts {
+            layout,
+            frame,
+            webcams,
+            chat: false,
+        };
+        parts.place(on_stage)
+    }
+
+    fn with_chat(layout: Layout, webcams: Option<Size>, on_stage: Stage) -> Placement {
+        let parts = Parts {
+            layout,
+            frame: HD,
+            webcams,
+            chat: true,
+        };
+        parts.place(on_stage)
+    }
+
     #[test]
     fn slide_takes_three_quarters_beside_webcams() {
         let placed = place(Layout::Presentation, HD, Some(CAMS), Stage::Slide);
@@ -252,6 +352,39 @@ mod tests {
     }
 
     #[test]
+    fn chat_has_the_rest_of_the_column_or_one_of_its_own() {
+        let placed = with_chat(Layout::Presentation, Some(CAMS), Stage::Slide);
+        assert_eq!(placed.stage, Some(rect(0, 0, 960, 720)));
+        assert_eq!(placed.chat, Some(rect(960, 240, 320, 480)));
+        let column = Some(rect(960, 0, 320, 720));
+        let placed = with_chat(Layout::Presentation, Some(CAMS), Stage::Empty);
+        assert_eq!(
+            (placed.webcams, placed.chat),
+            (Some(rect(0, 0, 960, 720)), column)
+        );
+        for layout in [Layout::Presentation, Layout::PresentationOnly] {
+            let placed = with_chat(layout, None, Stage::Slide);
+            assert_eq!(
+                (placed.stage, placed.chat),
+                (Some(rect(0, 0, 960, 720)), column)
+            );
+        }
+        let placed = with_chat(Layout::PictureInPicture, Some(CAMS), Stage::Slide);
+        assert_eq!(placed.chat, column);
+        assert!(placed.webcams.unwrap().right() < 960);
+        let placed = with_chat(Layout::Webcams, Some(CAMS), Stage::Slide);
+        assert_eq!(placed.stage, Some(rect(960, 0, 320, 240)));
+        assert_eq!(placed.chat, Some(rect(960, 240, 320, 480)));
+    }
+
+    #[test]
+    fn the_title_has_the_frame_to_itself() {
+        let placed = with_chat(Layout::Presentation, Some(CAMS), Stage::Title);
+        assert_eq!(placed.stage, Some(rect(0, 0, 1280, 720)));
+        assert_eq!((placed.webcams, placed.chat), (None, None));
+    }
+
+    #[test]
     fn names_are_read_back() {
         for layout in [
             Layout::Presentation,
@@ -269,15 +402,16 @@ mod tests {
         fn everything_is_even_and_inside_the_frame(
             width in 32u32..4096, height in 32u32..4096,
             film_width in 1u32..5000, film_height in 1u32..5000,
-            which in 0usize..4, what in 0usize..3,
+            which in 0usize..4, what in 0usize..4, chat: bool,
         ) {
             let frame = Size { width: width & !1, height: height & !1 };
             let film = Size { width: film_width, height: film_height };
             let layout = [Layout::Presentation, Layout::Webcams, Layout::PictureInPicture,
                 Layout::PresentationOnly][which];
-            let on_stage = [Stage::Empty, Stage::Slide, Stage::Share(film)][what];
-            let placed = place(layout, frame, Some(film), on_stage);
-            for rect in [placed.stage, placed.share, placed.webcams].into_iter().flatten() {
+            let on_stage = [Stage::Empty, Stage::Slide, Stage::Share(film), Stage::Title][what];
+            let parts = Parts { layout, frame, webcams: Some(film), chat };
+            let placed = parts.place(on_stage);
+            for rect in [placed.stage, placed.share, placed.webcams, placed.chat].into_iter().flatten() {
                 prop_assert!(rect.right() <= frame.width && rect.bottom() <= frame.height);
                 for edge in [rect.x, rect.y, rect.width, rect.height] {
                     prop_assert_eq!(edge % 2, 0);

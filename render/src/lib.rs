@@ -10,6 +10,8 @@
 //! This crate knows nothing of transfers, databases or Pod; it never reads outside the
 //! recording's folder and never touches the network.
 
+pub mod captions;
+pub mod chapters;
 pub mod convert;
 mod encode;
 pub mod error;
@@ -17,13 +19,17 @@ pub mod explain;
 pub mod fonts;
 pub mod frames;
 pub mod geometry;
+pub mod language;
 pub mod layout;
+mod markup;
 pub mod media;
+pub mod options;
 pub mod raster;
 pub mod remux;
 pub mod scene;
 pub mod sheet;
 pub mod source;
+mod text;
 pub mod time;
 pub mod timeline;
 pub mod warning;

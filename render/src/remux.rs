@@ -4,19 +4,20 @@
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::convert::{Options, Progress, Report};
 use crate::encode::Coding;
 use crate::encode::process::{Pipe, Process, quiet};
-use crate::encode::{Processes, Stage, settle};
+use crate::encode::{COPIED, Processes, Stage, loudness, settle};
 use crate::error::Error;
 use crate::geometry::Size;
 use crate::media::{self, Media};
+use crate::options::AudioCoding;
 use crate::source::Source;
 use crate::time::Millis;
+use crate::timeline::Span;
 use crate::warning::Warnings;
 
 /// Names of media files in the formats that BBB publishes as such
@@ -58,15 +59,28 @@ pub fn remux(
         }
     };
     let warnings = Warnings::default();
+    let done = AtomicU64::new(0);
+    let tell = || {
+        progress(Progress {
+            stage: Stage::Encoding,
+            done: Millis(done.load(Ordering::Relaxed)).min(total),
+            total,
+        });
+    };
     let unfinished = beside(output);
-    let mut command = quiet(&options.tools.ffmpeg);
-    command
-        .args(["-nostdin", "-y"])
-        .args(arguments(&media, &file, options, &warnings, total));
-    command
-        .args(["-progress", "pipe:1"])
-        .arg(file_url(&unfinished));
-    let made = run(&processes, &mut command, total, progress, stop);
+    let make = || {
+        let arguments = arguments(&media, &file, options, &warnings, total, &processes)?;
+        let mut command = quiet(&options.tools.ffmpeg);
+        command
+            .args(["-nostdin", "-y"])
+            .args(arguments)
+            .args(["-progress", "pipe:1"])
+            .arg(file_url(&unfinished));
+        let mut process = processes.spawn(&mut command, "making the film", Pipe::Output)?;
+        follow(&mut process, &done);
+        process.finish()
+    };
+    let made = watched(&processes, &tell, stop, make);
     if made.is_err() {
         std::fs::remove_file(&unfinished).ok();
     }
@@ -110,9 +124,9 @@ fn arguments(
     options: &Options,
     warnings: &Warnings,
     total: Millis,
-) -> Vec<OsString> {
+    processes: &Processes,
+) -> Result<Vec<OsString>, Error> {
     let mut all: Vec<OsString> = media::input(file);
-    let mut add = |words: &[&str]| all.extend(words.iter().map(OsString::from));
     let Size { width, height } = options.size;
     match &media.video {
         Some(_) => {}
@@ -122,12 +136,15 @@ fn arguments(
                 None,
                 "the recording is sound only; the film is plain",
             );
-            add(&[
-                "-f",
-                "lavfi",
-                "-i",
-                &format!("color=c=0x1f2937:s={width}x{height}:r=1"),
-            ]);
+            add(
+                &mut all,
+                &[
+                    "-f",
+                    "lavfi",
+                    "-i",
+                    &format!("color=c=0x1f2937:s={width}x{height}:r=1"),
+                ],
+            );
         }
     }
     if media.audio.is_none() {
@@ -136,58 +153,81 @@ fn arguments(
             None,
             "the recording has none; the film gets a silent track",
         );
-        add(&["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono"]);
+        add(&mut all, &["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono"]);
     }
     let (picture, sound) = match (&media.video, &media.audio) {
         (Some(_), Some(_)) => ("0:v:0", "0:a:0"),
         (Some(_), None) => ("0:v:0", "1:a:0"),
         _ => ("1:v:0", "0:a:0"),
     };
-    add(&["-map", picture, "-map", sound, "-map_metadata", "-1"]);
+    add(
+        &mut all,
+        &["-map", picture, "-map", sound, "-map_metadata", "-1"],
+    );
     if media
         .video
         .as_ref()
         .is_some_and(|video| video.codec == "h264")
     {
-        add(&["-c:v", "copy"]);
+        add(&mut all, &["-c:v", "copy"]);
     } else {
-        let compression = Coding::of(options).compression_args();
-        add(&compression.each_ref().map(String::as_str));
-        add(&["-pix_fmt", "yuv420p"]);
+        let compression = Coding::of(options, processes)?.compression_args();
+        all.extend(compression.into_iter().map(OsString::from));
+        add(&mut all, &["-pix_fmt", "yuv420p"]);
         // x264 takes only even sides.
-        add(&["-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2"]);
+        add(&mut all, &["-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2"]);
     }
-    if media
-        .audio
-        .as_ref()
-        .is_some_and(|audio| audio.codec == "aac")
-    {
-        add(&["-c:a", "copy"]);
-    } else {
-        add(&["-c:a", "aac", "-b:a", "128k"]);
+    let copied = match (&media.audio, options.audio) {
+        (Some(audio), AudioCoding::Aac) => audio.codec == "aac",
+        (Some(audio), AudioCoding::Copy) => COPIED.contains(&&*audio.codec),
+        (None, _) => false,
+    };
+    match (options.loudness, &media.audio) {
+        (Some(target), Some(_)) => {
+            let whole = Span {
+                start: Millis::ZERO,
+                end: total,
+            };
+            let level = loudness(&options.tools, processes, media, whole, target)?.filter();
+            if !level.is_empty() {
+                add(&mut all, &["-af", level.trim_end_matches(',')]);
+            }
+            add(&mut all, &["-c:a", "aac", "-b:a", "128k"]);
+        }
+        _ if copied => add(&mut all, &["-c:a", "copy", "-strict", "experimental"]),
+        _ => add(&mut all, &["-c:a", "aac", "-b:a", "128k"]),
+    }
+    if let (Some(language), Some(_)) = (options.language, &media.audio) {
+        let tag = format!("language={language}");
+        add(&mut all, &["-metadata:s:a:0", &tag]);
     }
     // What is generated has no end of its own.
-    add(&[
-        "-t",
-        &total.to_string(),
-        "-movflags",
-        "+faststart",
-        "-f",
-        "mp4",
-    ]);
-    all
+    add(
+        &mut all,
+        &[
+            "-t",
+            &total.to_string(),
+            "-movflags",
+            "+faststart",
+            "-f",
+            "mp4",
+        ],
+    );
+    Ok(all)
 }
 
-fn run(
+fn add(all: &mut Vec<OsString>, words: &[&str]) {
+    all.extend(words.iter().map(OsString::from));
+}
+
+/// Looks after the children of `work` while it goes on.
+fn watched(
     processes: &Processes,
-    command: &mut Command,
-    total: Millis,
-    progress: &(dyn Fn(Progress) + Sync),
+    tell: &(dyn Fn() + Sync),
     stop: &AtomicBool,
+    work: impl FnOnce() -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut process = processes.spawn(command, "making the film", Pipe::Output)?;
     let ended = AtomicBool::new(false);
-    let done = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::Acquire) {
@@ -195,17 +235,11 @@ fn run(
                     processes.stop();
                 }
                 processes.kill_stuck();
-                let done = Millis(done.load(Ordering::Relaxed)).min(total);
-                progress(Progress {
-                    stage: Stage::Encoding,
-                    done,
-                    total,
-                });
+                tell();
                 std::thread::park_timeout(LOOK_EVERY);
             }
         });
-        follow(&mut process, &done);
-        let result = process.finish();
+        let result = work();
         ended.store(true, Ordering::Release);
         if stop.load(Ordering::Relaxed) && result.is_err() {
             Err(Error::Stopped)
@@ -246,6 +280,7 @@ fn file_url(path: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     fn folder(arguments: &[&str], name: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

@@ -2,204 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod recording;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use render::convert::{Halt, Options, Report, convert};
+use recording::{Recording, WEBCAMS, check_film, ffmpeg, near, onset, pixel, small};
+use render::convert::{Halt, Options, convert};
 use render::error::Error;
 use render::geometry::Size;
 use render::layout::Layout;
 use render::media::Tools;
 use render::time::Millis;
 use render::timeline::Span;
-
-/// A recording under construction, in a folder that goes away with it.
-struct Recording {
-    dir: tempfile::TempDir,
-}
-
-impl Recording {
-    fn of_seconds(seconds: u32) -> Recording {
-        let recording = Recording {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        recording.file(
-            "metadata.xml",
-            &format!(
-                "<recording><id>x</id><playback><format>presentation</format>\
-                 <duration>{}</duration></playback></recording>",
-                seconds * 1000
-            ),
-        );
-        recording
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("recording")
-    }
-
-    fn file(&self, name: &str, content: &str) -> &Recording {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-        self
-    }
-
-    /// Slides of one colour each, from the given seconds on.
-    fn slides(&self, slides: &[(f64, &str)]) -> &Recording {
-        let mut images = String::new();
-        for (n, (at, colour)) in slides.iter().enumerate() {
-            let name = format!("presentation/p/slide-{n}.png");
-            self.media(
-                &name,
-                &format!("-f lavfi -i color={colour}:s=160x120 -frames:v 1"),
-            );
-            images.push_str(&format!(
-                "<image id=\"image{n}\" class=\"slide\" in=\"{at}\" out=\"9999\" \
-                 xlink:href=\"{name}\" width=\"160\" height=\"120\" x=\"0\" y=\"0\"/>"
-            ));
-        }
-        self.file(
-            "shapes.svg",
-            &format!(
-                "<svg xmlns=\"http://www.w3.org/2000/svg\" \
-                 xmlns:xlink=\"http://www.w3.org/1999/xlink\">{images}</svg>"
-            ),
-        )
-    }
-
-    /// A file that ffmpeg makes.
-    fn media(&self, name: &str, arguments: &str) -> &Recording {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let made = ffmpeg(arguments).arg("-y").arg(path).output().unwrap();
-        assert!(made.status.success(), "{made:?}");
-        self
-    }
-
-    fn output(&self) -> PathBuf {
-        self.dir.path().join("out.mp4")
-    }
-
-    fn convert(&self, options: &Options) -> Result<Report, Error> {
-        convert(
-            &self.path(),
-            &self.output(),
-            options,
-            &|_| {},
-            &AtomicBool::new(false),
-        )
-    }
-
-    fn left_over(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .filter(|name| name != "recording" && name != "out.mp4")
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-const WEBCAMS: &str = "-c:v libvpx -deadline realtime -cpu-used 8 -c:a libopus";
-
-fn small() -> Options {
-    Options {
-        size: Size {
-            width: 320,
-            height: 180,
-        },
-        threads: Some(2),
-        ..Options::default()
-    }
-}
-
-fn ffmpeg(arguments: &str) -> Command {
-    let mut command = Command::new("ffmpeg");
-    command
-        .args(["-v", "error", "-nostdin"])
-        .args(arguments.split_whitespace());
-    command
-}
-
-fn said(output: Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// A value that ffprobe tells of a file.
-fn probed(film: &Path, what: &str) -> String {
-    said(
-        Command::new("ffprobe")
-            .args(["-v", "error", "-of", "csv=p=0"])
-            .args(what.split_whitespace())
-            .arg(film)
-            .output()
-            .unwrap(),
-    )
-    .trim()
-    .to_string()
-}
-
-/// The colour of one pixel at an instant, as red, green, blue.
-fn pixel(film: &Path, at: f64, x: u32, y: u32) -> [u8; 3] {
-    let output = ffmpeg("-i")
-        .arg(film)
-        .args(["-frames:v", "1", "-vf"])
-        // Frames have times of their own: what is shown at an instant may have begun before it.
-        .arg(format!(
-            "fps=60:round=up,trim=start={at},crop=2:2:{x}:{y},format=rgb24"
-        ))
-        .args(["-f", "rawvideo", "-"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    output.stdout[..3].try_into().unwrap()
-}
-
-fn near(colour: [u8; 3], wanted: [u8; 3]) -> bool {
-    colour.iter().zip(wanted).all(|(a, b)| a.abs_diff(b) < 24)
-}
-
-/// What every film must be for players and for Pod.
-fn check_film(film: &Path, seconds: f64) {
-    let kinds = probed(film, "-show_entries stream=codec_name,pix_fmt");
-    assert_eq!(kinds, "h264,yuv420p\naac");
-    let level: u32 = probed(film, "-select_streams v -show_entries stream=level")
-        .parse()
-        .unwrap();
-    assert!(level <= 40, "H.264 level {level}");
-    let length: f64 = probed(film, "-show_entries format=duration")
-        .parse()
-        .unwrap();
-    assert!(
-        (length - seconds).abs() < 0.1,
-        "{length} instead of {seconds}"
-    );
-    for stream in ["v", "a"] {
-        let times = probed(
-            film,
-            &format!("-select_streams {stream} -show_entries packet=dts_time"),
-        );
-        let times: Vec<f64> = times
-            .lines()
-            .filter_map(|line| line.split(',').next().filter(|time| !time.is_empty()))
-            .map(|time| time.parse().unwrap())
-            .collect();
-        assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
-        assert!(
-            times.windows(2).all(|pair| pair[1] - pair[0] < 2.1),
-            "{times:?}"
-        );
-    }
-    let bytes = fs::read(film).unwrap();
-    let find = |kind: &[u8]| bytes.windows(4).position(|four| four == kind).unwrap();
-    assert!(find(b"moov") < find(b"mdat"), "the index is not first");
-}
 
 #[test]
 fn slides_and_webcams_are_where_and_when_they_should_be() {
@@ -218,16 +35,6 @@ fn slides_and_webcams_are_where_and_when_they_should_be() {
     assert!(near(pixel(&film, 15.0, 280, 20), [0, 0, 255]));
     assert!(near(pixel(&film, 15.0, 280, 150), [243, 246, 249]));
     assert_eq!(recording.left_over(), [""; 0]);
-}
-
-/// Where something first exceeds a threshold after `from`, in seconds.
-fn onset(samples: &[u8], per_second: f64, from: f64, threshold: u8) -> f64 {
-    let first = (from * per_second) as usize;
-    let after = samples[first..]
-        .iter()
-        .position(|&sample| sample > threshold)
-        .unwrap();
-    (first + after) as f64 / per_second
 }
 
 #[test]
@@ -366,53 +173,6 @@ fn webcams_fill_the_frame_while_nothing_is_presented() {
     let film = recording.output();
     assert!(near(pixel(&film, 3.0, 160, 90), [0, 0, 255]));
     assert!(near(pixel(&film, 7.0, 100, 90), [255, 0, 0]));
-}
-
-#[test]
-fn chapters_and_captions_are_added_when_asked_for() {
-    let recording = Recording::of_seconds(30);
-    recording
-        .slides(&[(0.0, "red"), (12.0, "lime"), (16.0, "blue")])
-        .file(
-            "captions.json",
-            r#"[{"locale": "fr", "localeName": "français"}, {"locale": "../x", "localeName": "x"}]"#,
-        )
-        .file("caption_fr.vtt", "WEBVTT\n\n00:00:11.000 --> 00:00:14.000\nBonjour\n");
-    let options = Options {
-        chapters: true,
-        captions: true,
-        range: Some(Span {
-            start: Millis(10_000),
-            end: Millis(20_000),
-        }),
-        ..small()
-    };
-    let report = recording.convert(&options).unwrap();
-    let film = recording.output();
-    let chapters = probed(&film, "-show_chapters");
-    let starts: Vec<f64> = chapters
-        .lines()
-        .map(|line| line.split(',').nth(3).unwrap().parse().unwrap())
-        .collect();
-    assert_eq!(starts, [0.0, 2.0, 6.0], "{chapters}");
-    let language = probed(
-        &film,
-        "-select_streams s -show_entries stream_tags=language",
-    );
-    assert!(language.starts_with("fra"), "{language}");
-    let text = ffmpeg("-i")
-        .arg(&film)
-        .args(["-map", "0:s:0", "-f", "webvtt", "-"])
-        .output()
-        .unwrap();
-    let text = said(text);
-    assert!(text.contains("00:01.000 --> 00:04.000\nBonjour"), "{text}");
-    assert!(
-        report
-            .warnings
-            .iter()
-            .any(|w| w.what == "captions not used")
-    );
 }
 
 #[test]

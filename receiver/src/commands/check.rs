@@ -36,7 +36,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     findings.extend(folders(&config));
     findings.push(ledger(&config).await);
     findings.extend(troubles(&config).await);
-    findings.extend(converter());
+    findings.extend(converter(&config));
     match super::serve::video_links(&config) {
         Ok(links) => match pod::destination(&config.destination, &links) {
             Ok(destination) => findings.extend(destination.check().await),
@@ -161,10 +161,15 @@ async fn troubles(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether ffmpeg is there and new enough, and whether there are fonts to draw text with.
-fn converter() -> Vec<Finding> {
-    let ffmpeg = match render::media::ffmpeg_version(&render::media::Tools::default()) {
-        Ok(version) => Finding::fine(format!("ffmpeg {version}")),
+/// Whether ffmpeg is there, new enough and has the codec, and whether there are fonts to draw text
+/// with.
+fn converter(config: &Config) -> Vec<Finding> {
+    let options = config.convert.options(&config.work_dir);
+    let ffmpeg = match render::media::ffmpeg_version(&options.tools) {
+        Ok(version) => match options.encoder() {
+            Ok(encoder) => Finding::fine(format!("ffmpeg {version}, {encoder}")),
+            Err(error) => Finding::wrong(error.to_string(), "set convert.codec to h264"),
+        },
         Err(error) => Finding::wrong(error.to_string(), "apt install ffmpeg"),
     };
     let fonts = match render::fonts::Fonts::system().database().len() {

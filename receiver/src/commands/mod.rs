@@ -71,6 +71,10 @@ enum Command {
   One that is on its server, or in a package:
     bbb2pod-receiver convert https://bbb.univ.example/playback/presentation/2.3/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
     bbb2pod-receiver convert 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920-presentation.tar -o lecture.mp4
+  The smallest file, with the sound as it is:
+    bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --codec av1 --audio copy -o small.mp4
+  With the chat but no names, a title, a logo, and sound of one loudness:
+    bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --anonymise-chat --title-card --watermark logo.png --loudness -o seminar.mp4
   Single pictures:
     bbb2pod-receiver convert published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --frames pictures --at 12.3,1:45
 

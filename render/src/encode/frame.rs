@@ -4,6 +4,7 @@
 //! pixel, two chromas for every square of two by two. Colours follow ITU-R BT.709 in its limited
 //! range, as players assume for films of this size.
 
+use crate::encode::overlay::Overlay;
 use crate::geometry::{Rect, Rgb, Size};
 
 /// One picture in I420, luma first, in one piece.
@@ -129,6 +130,70 @@ impl Frame {
         }
     }
 
+    /// Takes a rectangle with even edges over from a frame of the same size.
+    pub(crate) fn copy_from(&mut self, other: &Frame, rect: Rect) {
+        let stride = self.size.width as usize;
+        let luma = stride * self.size.height as usize;
+        let mut copy = |start: usize, stride: usize, area: Rect| {
+            for y in area.y..area.bottom() {
+                let at = start + y as usize * stride + area.x as usize;
+                let row = at..at + area.width as usize;
+                if let (Some(to), Some(from)) =
+                    (self.data.get_mut(row.clone()), other.data.get(row))
+                {
+                    to.copy_from_slice(from);
+                }
+            }
+        };
+        let half = Rect {
+            x: rect.x / 2,
+            y: rect.y / 2,
+            width: rect.width / 2,
+            height: rect.height / 2,
+        };
+        copy(0, stride, rect);
+        copy(luma, stride / 2, half);
+        copy(luma + luma / 4, stride / 2, half);
+    }
+
+    /// Lays the part of an overlay that is within a rectangle with even edges over the frame.
+    pub(crate) fn blend(&mut self, over: &Overlay, rect: Rect) {
+        let Some(rect) = rect.intersection(over.area) else {
+            return;
+        };
+        let pixel = |x: u32, y: u32| {
+            let (x, y) = ((x - over.area.x) as usize, (y - over.area.y) as usize);
+            let at = (y * over.area.width as usize + x) * 4;
+            let bytes = over.pixels.get(at..at + 4).unwrap_or(&[0; 4]);
+            [bytes[0], bytes[1], bytes[2], bytes[3]].map(i32::from)
+        };
+        let stride = self.size.width as usize;
+        let (luma_plane, chroma) = self.data.split_at_mut(stride * self.size.height as usize);
+        let (u_plane, v_plane) = chroma.split_at_mut(chroma.len() / 2);
+        for y in rect.y..rect.bottom() {
+            for x in rect.x..rect.right() {
+                let [r, g, b, a] = pixel(x, y);
+                if a > 0 {
+                    let at = y as usize * stride + x as usize;
+                    luma_plane[at] = mixed(luma_plane[at], luma(r, g, b), 16, a);
+                }
+            }
+        }
+        for y in (rect.y..rect.bottom()).step_by(2) {
+            for x in (rect.x..rect.right()).step_by(2) {
+                let square =
+                    [(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)].map(|(x, y)| pixel(x, y));
+                let mean = |n: usize| (square.iter().map(|pixel| pixel[n]).sum::<i32>() + 2) >> 2;
+                let (r, g, b, a) = (mean(0), mean(1), mean(2), mean(3));
+                if a > 0 {
+                    let at = y as usize / 2 * (stride / 2) + x as usize / 2;
+                    u_plane[at] = mixed(u_plane[at], chroma_u(r, g, b), 128, a);
+                    v_plane[at] = mixed(v_plane[at], chroma_v(r, g, b), 128, a);
+                }
+            }
+        }
+    }
+
     fn planes(&mut self) -> [Plane<'_>; 3] {
         let width = self.size.width as usize;
         let (y, chroma) = self.data.split_at_mut(width * self.size.height as usize);
@@ -227,6 +292,14 @@ fn chroma_row(upper: &[u8], lower: &[u8], u: &mut [u8], v: &mut [u8]) {
     }
 }
 
+/// A value covered by another, whose colour is multiplied by its opacity `a` but for `base`, which
+/// is what black or grey have.
+fn mixed(below: u8, above: u8, base: i32, a: i32) -> u8 {
+    let rest = 255 - a;
+    let above = i32::from(above) - base + (base * a + 127) / 255;
+    clamped(above + (i32::from(below) * rest + 127) / 255)
+}
+
 // BT.709, limited range, in 16 bits of fraction; each row of factors sums so that grey has no
 // chroma and white is exactly 235.
 fn luma(r: i32, g: i32, b: i32) -> u8 {
@@ -319,6 +392,39 @@ mod tests {
             assert!(found.abs_diff(wanted) <= 1, "{found} instead of {wanted}");
         }
         assert_eq!((data[2 * 16 + 1], data[6 * 16 + 2]), (16, 16));
+    }
+
+    #[test]
+    fn overlays_cover_as_much_as_they_are_opaque() {
+        let area = Rect {
+            x: 4,
+            y: 2,
+            width: 4,
+            height: 4,
+        };
+        let over = |pixel: [u8; 4]| Overlay {
+            area,
+            pixels: pixel.repeat(16),
+        };
+        for (pixel, wanted) in [
+            ([255, 0, 0, 255], (63, 102, 240)),
+            ([0, 0, 0, 0], (126, 128, 128)),
+            ([128, 128, 128, 128], (181, 128, 128)),
+            ([0, 0, 0, 128], (71, 128, 128)),
+        ] {
+            let grey = Frame::new(SIZE, Rgb(128, 128, 128));
+            let mut frame = grey.clone();
+            frame.blend(&over(pixel), Rect::of(SIZE));
+            let data = frame.data();
+            let found = (data[2 * 16 + 4], data[128 + 8 + 2], data[160 + 8 + 2]);
+            assert_eq!(found, wanted, "{pixel:?}");
+            assert_eq!(
+                (data[16 + 4], data[2 * 16 + 3], data[2 * 16 + 8]),
+                (126, 126, 126)
+            );
+            frame.copy_from(&grey, area);
+            assert_eq!(frame.data(), grey.data());
+        }
     }
 
     proptest! {

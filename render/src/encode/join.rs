@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use crate::captions;
 use crate::encode::plan::Segment;
 use crate::encode::process::{Pipe, quiet};
 use crate::encode::work::{self, Work};
@@ -39,12 +40,17 @@ pub(crate) fn join(
     command
         .args(["-nostdin", "-y", "-f", "concat", "-safe", "1", "-i"])
         .arg(file(&work.path(PARTS)))
-        .args(["-itsoffset", &format!("-{:.6}", audio::UNHEARD_SECONDS)])
+        .args([
+            "-itsoffset",
+            &format!("-{:.6}", film.sound.unheard_seconds()),
+        ])
         .arg("-i")
         .arg(file(&work.path(audio::NAME)));
     add_extras(film, work, &mut command)?;
     command
         .args(["-c:v", "copy", "-c:a", "copy", "-c:s", "mov_text"])
+        // What an MP4 may hold, but older versions of ffmpeg find new.
+        .args(["-strict", "experimental"])
         .args(["-video_track_timescale", &film.timescale().to_string()])
         .args(["-movflags", "+faststart", "-f", "mp4"])
         .args(["-progress", "pipe:1"])
@@ -65,17 +71,12 @@ fn add_extras(film: &Film<'_>, work: &Work, command: &mut Command) -> Result<(),
     } else {
         None
     };
-    let captions = if film.captions {
-        extras::captions(film)
-    } else {
-        Vec::new()
-    };
-    let from = film.grid.instant(film.start()).to_string();
-    for caption in &captions {
+    for (n, (_, cues)) in film.tracks.iter().enumerate() {
+        let name = format!("captions-{n}.vtt");
+        work.write(&name, captions::webvtt(cues).as_bytes())?;
         command
-            .args(["-protocol_whitelist", "file", "-f", "webvtt"])
-            .args(["-ss", &from, "-i"])
-            .arg(file(&caption.file));
+            .args(["-f", "webvtt", "-i"])
+            .arg(file(&work.path(&name)));
     }
     if let Some(chapters) = &chapters {
         work.write(NOTES, chapters.as_bytes())?;
@@ -83,21 +84,22 @@ fn add_extras(film: &Film<'_>, work: &Work, command: &mut Command) -> Result<(),
             .args(["-f", "ffmetadata", "-i"])
             .arg(file(&work.path(NOTES)));
     }
-    command.args(["-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1"]);
-    for (n, caption) in captions.iter().enumerate() {
-        command
-            .args(["-map", &format!("{}:s:0", n + 2)])
-            .args([
-                format!("-metadata:s:s:{n}"),
-                format!("language={}", caption.language),
-            ])
-            .args([
-                format!("-metadata:s:s:{n}"),
-                format!("handler_name={}", caption.name),
-            ]);
+    command.args(["-map", "0:v:0", "-map", "1:a:0"]);
+    // Not those of chapters, which are their titles.
+    command.args(["-map_metadata:g", "-1", "-map_metadata:s", "-1"]);
+    let mut tag = |stream: String, key: &str, value: &str| {
+        command.args([format!("-metadata:s:{stream}"), format!("{key}={value}")]);
+    };
+    tag("a:0".into(), "language", extras::language(film).code());
+    for (n, (caption, _)) in film.tracks.iter().enumerate() {
+        tag(format!("s:{n}"), "language", caption.language.code());
+        tag(format!("s:{n}"), "handler_name", &caption.name);
+    }
+    for n in 0..film.tracks.len() {
+        command.args(["-map", &format!("{}:s:0", n + 2)]);
     }
     let notes = if chapters.is_some() {
-        (captions.len() + 2).to_string()
+        (film.tracks.len() + 2).to_string()
     } else {
         "-1".to_string()
     };

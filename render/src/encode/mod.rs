@@ -5,16 +5,23 @@
 //! encoder's own format, and only where they changed. ffmpeg decodes, codes and joins.
 
 mod audio;
-pub(crate) mod card;
+mod card;
+mod coding;
 mod decoder;
 mod extras;
 mod frame;
 mod join;
+mod loudness;
+mod overlay;
+mod panel;
 mod plan;
+mod prepare;
 pub(crate) mod process;
 mod raw_stream;
 mod segment;
 pub(crate) mod still;
+mod watermark;
+mod waveform;
 mod work;
 
 use std::path::Path;
@@ -22,97 +29,29 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub(crate) use audio::Sound;
+pub(crate) use audio::{COPIED, Sound};
+pub(crate) use card::Card;
+pub(crate) use coding::Coding;
+pub(crate) use loudness::measure as loudness;
+pub(crate) use overlay::Overlay;
 pub(crate) use plan::{Arrangement, Grid, Stretch, Tick, stretches};
+pub(crate) use prepare::prepare;
 pub(crate) use process::Processes;
+pub(crate) use watermark::place as watermark;
 pub(crate) use work::{Work, settle};
 
-use crate::convert::Options;
+use crate::captions::{Caption, Cue};
 use crate::error::Error;
 use crate::fonts::Fonts;
 use crate::geometry::{Rect, Rgb, Size};
+use crate::language::Language;
 use crate::media::{Media, Tools};
 use crate::source::Source;
 use crate::time::Millis;
-use crate::timeline::Timeline;
+use crate::timeline::{Message, Timeline};
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const TELL_EVERY: u32 = 4;
-
-/// The preset that is none of x264's: its fastest, with the tools of H.264 that cost little and
-/// suit slides and screens. At rate factor 26 it gives a better picture of slides than `superfast`
-/// at 23 in as many bytes, and as good a one of webcams in a third more, for two thirds of the time.
-pub const SCREEN: &str = "screen";
-const SCREEN_TOOLS: &str = "cabac=1:8x8dct=1:partitions=i8x8,i4x4";
-
-/// How the picture is compressed.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub(crate) struct Coding {
-    pub(crate) preset: String,
-    pub(crate) quality: u8,
-}
-
-impl Coding {
-    /// As the options say.
-    pub(crate) fn of(options: &Options) -> Coding {
-        Coding {
-            preset: options.preset.clone(),
-            quality: options.quality,
-        }
-    }
-
-    /// The arguments for ffmpeg.
-    ///
-    /// No B-frames: pictures leave in the order they come, so that times need no shifting. No
-    /// search for scene cuts: key frames come at fixed times, and the search costs time for every
-    /// frame.
-    fn video_args(&self) -> Vec<String> {
-        let rest = [
-            "-pix_fmt",
-            "yuv420p",
-            "-threads",
-            "1",
-            "-bf",
-            "0",
-            "-g",
-            "100000",
-            "-sc_threshold",
-            "0",
-            "-color_range",
-            "tv",
-            "-colorspace",
-            "bt709",
-            "-color_primaries",
-            "bt709",
-            "-color_trc",
-            "bt709",
-        ];
-        self.compression_args()
-            .into_iter()
-            .chain(rest.map(str::to_string))
-            .collect()
-    }
-
-    /// The arguments for ffmpeg that say how small, how good and how fast.
-    pub(crate) fn compression_args(&self) -> [String; 8] {
-        let (preset, tools) = match self.preset.as_str() {
-            SCREEN => ("ultrafast", SCREEN_TOOLS),
-            other => (other, ""),
-        };
-        let quality = self.quality.to_string();
-        [
-            "-c:v",
-            "libx264",
-            "-preset",
-            preset,
-            "-x264-params",
-            tools,
-            "-crf",
-            &quality,
-        ]
-        .map(str::to_string)
-    }
-}
 
 /// Everything that is known of a film before the first picture of it is made.
 #[derive(Debug)]
@@ -136,11 +75,25 @@ pub(crate) struct Film<'a> {
     pub(crate) share: Option<Media>,
     pub(crate) share_step: u64,
     pub(crate) sound: Sound,
-    /// What is seen while there is nothing else, as RGBA of the stage's size.
-    pub(crate) card: Option<Vec<u8>>,
+    /// What is seen while there is nothing else, of the stage's size.
+    pub(crate) card: Option<Card>,
+    /// What is seen at the beginning, of the frame's size.
+    pub(crate) title: Option<Card>,
+    /// Empty when the chat is not seen.
+    pub(crate) chat: Arc<Vec<Message>>,
+    /// Captions that are drawn into the picture.
+    pub(crate) burned: Arc<Vec<Cue>>,
+    pub(crate) watermark: Option<Arc<Overlay>>,
+    /// When anything but the presentation and films may change, in order.
+    pub(crate) other_changes: Vec<Tick>,
+    /// In LUFS; `None` to leave it as it is.
+    pub(crate) loudness: Option<f64>,
     pub(crate) coding: Coding,
     pub(crate) chapters: bool,
-    pub(crate) captions: bool,
+    /// What is spoken, when the options say so.
+    pub(crate) language: Option<Language>,
+    /// The captions that viewers can switch on, their times counted from the film's start.
+    pub(crate) tracks: Vec<(Caption, Vec<Cue>)>,
     pub(crate) threads: usize,
     pub(crate) longest_segment: Millis,
 }

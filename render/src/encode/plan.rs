@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::Size;
-use crate::layout::{Layout, Placement, Stage, place};
+use crate::layout::{Parts, Placement, Stage};
 use crate::time::Millis;
 use crate::timeline::Timeline;
 
@@ -86,12 +86,11 @@ impl Stretch {
 /// What there is to arrange.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrangement {
-    pub(crate) layout: Layout,
-    pub(crate) frame: Size,
-    /// Size of the webcams' film, if there is one.
-    pub(crate) webcams: Option<Size>,
+    pub(crate) parts: Parts,
     /// Size of the share's film, if there is one.
     pub(crate) share: Option<Size>,
+    /// Until when the title card is seen.
+    pub(crate) title_until: Tick,
 }
 
 /// Cuts the time from `start` to `end` where the arrangement changes.
@@ -108,6 +107,7 @@ pub(crate) fn stretches(
         .map(|slide| slide.at)
         .chain(timeline.shares.iter().flat_map(|s| [s.start, s.end]))
         .map(|t| grid.tick(t))
+        .chain([arrangement.title_until])
         .filter(|&t| t > start && t < end)
         .chain([start, end])
         .collect();
@@ -115,19 +115,18 @@ pub(crate) fn stretches(
     cuts.dedup();
     let mut stretches: Vec<Stretch> = Vec::new();
     for pair in cuts.windows(2) {
-        let stage = on_stage(timeline, arrangement.share, grid, pair[0]);
+        let stage = if pair[0] < arrangement.title_until {
+            Stage::Title
+        } else {
+            on_stage(timeline, arrangement.share, grid, pair[0])
+        };
         match stretches.last_mut() {
             Some(last) if last.stage == stage => last.end = pair[1],
             _ => stretches.push(Stretch {
                 start: pair[0],
                 end: pair[1],
                 stage,
-                placement: place(
-                    arrangement.layout,
-                    arrangement.frame,
-                    arrangement.webcams,
-                    stage,
-                ),
+                placement: arrangement.parts.place(stage),
             }),
         }
     }
@@ -147,16 +146,8 @@ fn on_stage(timeline: &Timeline, share: Option<Size>, grid: Grid, tick: Tick) ->
         .iter()
         .take_while(|slide| grid.tick(slide.at) <= tick)
         .last();
-    // BBB publishes two blank pictures for "nothing is presented" and "the screen is shared".
-    let blank = |href: &str| {
-        matches!(
-            href.trim_start_matches("./"),
-            "presentation/logo.png" | "presentation/deskshare.png"
-        )
-    };
     match shown {
-        Some(slide) if slide.canvas.is_some() => Stage::Slide,
-        Some(slide) if slide.href.as_deref().is_some_and(|href| !blank(href)) => Stage::Slide,
+        Some(slide) if !slide.is_blank() => Stage::Slide,
         _ => Stage::Empty,
     }
 }
@@ -239,6 +230,7 @@ pub(crate) fn segments(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::Layout;
     use crate::timeline::{Showing, Span};
     use proptest::prelude::*;
 
@@ -246,6 +238,19 @@ mod tests {
         width: 1280,
         height: 720,
     };
+
+    fn arrangement(webcams: Option<Size>, share: Option<Size>) -> Arrangement {
+        Arrangement {
+            parts: Parts {
+                layout: Layout::Presentation,
+                frame: HD,
+                webcams,
+                chat: false,
+            },
+            share,
+            title_until: 0,
+        }
+    }
 
     fn slide(at: u64, href: &str) -> Showing {
         Showing {
@@ -304,12 +309,7 @@ mod tests {
 
     #[test]
     fn stretches_follow_slides_and_shares() {
-        let arrangement = Arrangement {
-            layout: Layout::Presentation,
-            frame: HD,
-            webcams: None,
-            share: Some(HD),
-        };
+        let arrangement = arrangement(None, Some(HD));
         let found: Vec<_> = stretches(&lecture(), arrangement, Grid::new(10), 0, 1000)
             .iter()
             .map(|s| (s.start, s.end, s.stage))
@@ -326,13 +326,21 @@ mod tests {
     }
 
     #[test]
-    fn without_a_film_of_the_share_the_slide_stays() {
+    fn the_title_lies_over_the_beginning() {
         let arrangement = Arrangement {
-            layout: Layout::Presentation,
-            frame: HD,
-            webcams: None,
-            share: None,
+            title_until: 50,
+            ..arrangement(None, None)
         };
+        let found: Vec<_> = stretches(&lecture(), arrangement, Grid::new(10), 10, 1000)
+            .iter()
+            .map(|s| (s.start, s.end, s.stage))
+            .collect();
+        assert_eq!(found, [(10, 50, Stage::Title), (50, 1000, Stage::Slide)]);
+    }
+
+    #[test]
+    fn without_a_film_of_the_share_the_slide_stays() {
+        let arrangement = arrangement(None, None);
         let found = stretches(&lecture(), arrangement, Grid::new(10), 0, 1000);
         assert_eq!(found.len(), 2);
     }
@@ -344,9 +352,7 @@ mod tests {
             changes in proptest::collection::vec(0u64..100_000, 0..50),
         ) {
             let grid = Grid::new(15);
-            let arrangement = Arrangement {
-                layout: Layout::Presentation, frame: HD, webcams: Some(HD), share: Some(HD),
-            };
+            let arrangement = arrangement(Some(HD), Some(HD));
             let stretches = stretches(&lecture(), arrangement, grid, 7, 7 + length);
             let changes: Vec<_> = changes.into_iter().filter(|&t| t >= 7 && t < 7 + length).collect();
             let segments = segments(&stretches, &changes, grid, 2, 6, workers, Millis(300_000));

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::encode::Film;
 use crate::encode::decoder::{Decoder, Wanted};
 use crate::encode::frame::Frame;
+use crate::encode::overlay::Covered;
+use crate::encode::panel::Panel;
 use crate::encode::plan::{Segment, Stretch, Tick};
 use crate::encode::process::{Pipe, Process, quiet};
 use crate::encode::raw_stream;
+use crate::encode::{Card, Film};
 use crate::error::Error;
 use crate::geometry::{Rect, Size};
 use crate::layout::Stage;
@@ -64,7 +66,7 @@ pub(crate) fn still(film: &Film<'_>, at: Tick) -> Result<Frame, Error> {
         picture.arrange(film, &stretch)?;
         picture.bring_to(film, &stretch, stretch.start);
     }
-    Ok(picture.frame)
+    Ok(picture.seen().clone())
 }
 
 enum Failure {
@@ -94,7 +96,7 @@ fn compose(
             let changed = picture.bring_to(film, &stretch, now);
             if changed || now >= encoder.last + longest {
                 encoder
-                    .send(film, segment, &picture.frame, now)
+                    .send(film, segment, picture.seen(), now)
                     .map_err(Failure::Pipe)?;
             }
             done.fetch_add(now - counted, Ordering::Relaxed);
@@ -115,7 +117,7 @@ fn compose(
     let last = segment.end - film.grid.step.min(segment.end - segment.start);
     if last > encoder.last && segment.end == film.end() {
         encoder
-            .send(film, segment, &picture.frame, last)
+            .send(film, segment, picture.seen(), last)
             .map_err(Failure::Pipe)?;
     }
     done.fetch_add(segment.end - counted, Ordering::Relaxed);
@@ -139,16 +141,25 @@ struct Picture {
     damage: Vec<Rect>,
     /// Where in the film's changes the painter is.
     change: usize,
+    /// Where in the film's other changes it is.
+    other: usize,
     webcams: Option<(Decoder, Rect)>,
     share: Option<(Decoder, Rect)>,
+    chat: Option<Panel>,
+    /// Up to which column of the frame the sound of the card has been heard.
+    heard: u32,
+    /// The frame with what lies over it, if anything does.
+    covered: Option<Covered>,
     /// Set when the arrangement is new, so that everything must be drawn.
     fresh: bool,
 }
 
 impl Picture {
     fn new(film: &Film<'_>) -> Result<Picture, Error> {
+        let frame = Frame::new(film.frame, film.background);
         Ok(Picture {
-            frame: Frame::new(film.frame, film.background),
+            covered: Covered::new(film, &frame),
+            frame,
             painter: Painter::new(
                 Arc::clone(&film.timeline),
                 Arc::clone(&film.source),
@@ -161,21 +172,36 @@ impl Picture {
             )?,
             damage: Vec::new(),
             change: 0,
+            other: 0,
             webcams: None,
             share: None,
+            chat: None,
+            heard: 0,
             fresh: true,
         })
+    }
+
+    /// The frame as it is to be seen.
+    fn seen(&self) -> &Frame {
+        self.covered.as_ref().map_or(&self.frame, Covered::frame)
     }
 
     /// Takes up a new arrangement.
     fn arrange(&mut self, film: &Film<'_>, stretch: &Stretch) -> Result<(), Error> {
         self.fresh = true;
         self.frame.fill(Rect::of(film.frame), film.background);
-        if let (true, Some(card), Some(place)) =
-            (stretch.shows_nothing(), &film.card, stretch.placement.stage)
-        {
-            self.frame.patch(place, card, Rect::of(self.painter.size()));
+        self.heard = 0;
+        if let (Some((card, size)), Some(place)) = (card(film, stretch), stretch.placement.stage) {
+            self.frame.patch(place, &card.plain, Rect::of(size));
         }
+        self.chat = stretch.placement.chat.map(|area| {
+            Panel::new(
+                Arc::clone(&film.chat),
+                Arc::clone(&film.fonts),
+                area,
+                film.background,
+            )
+        });
         let decode = |media, name, place: Rect, scaler, step| {
             Decoder::start(
                 &film.tools,
@@ -219,12 +245,18 @@ impl Picture {
         self.change = film
             .changes
             .partition_point(|&change| change < stretch.start);
+        self.other = film
+            .other_changes
+            .partition_point(|&change| change < stretch.start);
         Ok(())
     }
 
     /// Draws everything as it is at `now`; `true` when something changed.
     fn bring_to(&mut self, film: &Film<'_>, stretch: &Stretch, now: Tick) -> bool {
         let mut changed = self.fresh;
+        if let (true, Some(covered)) = (self.fresh, &mut self.covered) {
+            covered.touch(Rect::of(film.frame));
+        }
         if stretch.stage == Stage::Slide
             && let Some(place) = stretch.placement.stage
         {
@@ -242,6 +274,13 @@ impl Picture {
                 changed |= !self.damage.is_empty();
                 for &rect in &self.damage {
                     self.frame.patch(place, self.painter.pixels(), rect);
+                    if let Some(covered) = &mut self.covered {
+                        covered.touch(Rect {
+                            x: place.x + rect.x,
+                            y: place.y + rect.y,
+                            ..rect
+                        });
+                    }
                 }
             }
         }
@@ -262,11 +301,81 @@ impl Picture {
                     Some(video) if !video.bt709 => self.frame.blit_bt601(*place, picture),
                     _ => self.frame.blit(*place, picture),
                 }
+                if let Some(covered) = &mut self.covered {
+                    covered.touch(*place);
+                }
                 changed = true;
             }
         }
+        if self.fresh
+            || film
+                .other_changes
+                .get(self.other)
+                .is_some_and(|&t| t <= now)
+        {
+            while film
+                .other_changes
+                .get(self.other)
+                .is_some_and(|&t| t <= now)
+            {
+                self.other += 1;
+            }
+            changed |= self.bring_others_to(film, stretch, now);
+        }
+        if let Some(covered) = &mut self.covered {
+            changed |= covered.bring_to(film, &self.frame, now);
+        }
         self.fresh = false;
         changed
+    }
+
+    /// The chat, and how much of the card's sound has been heard.
+    fn bring_others_to(&mut self, film: &Film<'_>, stretch: &Stretch, now: Tick) -> bool {
+        let mut changed = None;
+        if let Some(chat) = &mut self.chat
+            && chat.bring_to(film.grid.instant(now))
+        {
+            let area = chat.area();
+            let size = Size {
+                width: area.width,
+                height: area.height,
+            };
+            self.frame.patch(area, chat.pixels(), Rect::of(size));
+            changed = Some(area);
+        }
+        if let (
+            Some((
+                Card {
+                    heard: Some((pixels, bars)),
+                    ..
+                },
+                _,
+            )),
+            Some(place),
+        ) = (card(film, stretch), stretch.placement.stage)
+        {
+            let (done, all) = (now - film.start(), (film.end() - film.start()).max(1));
+            let until = u32::try_from(u64::from(bars.width) * done / all).unwrap_or(bars.width);
+            if until > self.heard {
+                let part = Rect {
+                    x: bars.x + self.heard,
+                    width: until - self.heard,
+                    ..*bars
+                };
+                self.frame.patch(place, pixels, part);
+                self.heard = until;
+                let part = Rect {
+                    x: place.x + part.x,
+                    y: place.y + part.y,
+                    ..part
+                };
+                changed = Some(changed.map_or(part, |chat| chat.union(part)));
+            }
+        }
+        if let (Some(area), Some(covered)) = (changed, &mut self.covered) {
+            covered.touch(area);
+        }
+        changed.is_some()
     }
 
     /// When something may change next.
@@ -288,8 +397,10 @@ impl Picture {
             .then(|| film.changes[self.change..].iter().find(|&&t| t > now))
             .flatten()
             .map(|&tick| on_grid(tick));
+        let other = film.other_changes[self.other..].iter().find(|&&t| t > now);
         [
             painted,
+            other.map(|&tick| on_grid(tick)),
             self.webcams.as_ref().and_then(|(d, _)| d.next_tick()),
             self.share.as_ref().and_then(|(d, _)| d.next_tick()),
         ]
@@ -312,6 +423,19 @@ impl Picture {
                 film.cut_short(media, ended, decoder.complaint());
             }
         }
+    }
+}
+
+/// The card that is seen in a stretch, and its size.
+fn card<'f>(film: &'f Film<'_>, stretch: &Stretch) -> Option<(&'f Card, Size)> {
+    let size = |place: Rect| Size {
+        width: place.width,
+        height: place.height,
+    };
+    match stretch.stage {
+        Stage::Title => Some((film.title.as_ref()?, film.frame)),
+        _ if stretch.shows_nothing() => Some((film.card.as_ref()?, size(film.stage))),
+        _ => None,
     }
 }
 

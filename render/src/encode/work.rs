@@ -16,7 +16,15 @@ use crate::error::Error;
 const FINGERPRINT: &str = "fingerprint.json";
 const PLAN: &str = "plan.json";
 const LOCK: &str = "lock";
-const OURS: [&str; 6] = ["segment-", "sound", "parts", "notes", "plan", "fingerprint"];
+const OURS: [&str; 7] = [
+    "segment-",
+    "sound",
+    "parts",
+    "notes",
+    "captions-",
+    "plan",
+    "fingerprint",
+];
 
 /// A locked folder of work.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ use drawing::Drawing;
 use ink::{Inks, Item};
 use pointer::{Disc, Pointer};
 use projection::Projection;
+pub(crate) use slide::decoded as decoded_png;
 use slide::{Key, Slides};
 
 /// A canvas that shows the presentation area at one instant, and knows how to get to another.
@@ -231,12 +232,12 @@ impl Painter {
 
 /// Runs what reads or draws a stranger's SVG. A mistake in the libraries that do it must cost the
 /// picture at hand, not the film.
-fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
 }
 
 /// How SVG is read: with these fonts, and without following any reference.
-fn svg_options(fonts: &Arc<Fonts>) -> usvg::Options<'static> {
+pub(crate) fn svg_options(fonts: &Arc<Fonts>) -> usvg::Options<'static> {
     usvg::Options {
         font_family: "Liberation Sans".into(),
         font_resolver: fonts.resolver(),

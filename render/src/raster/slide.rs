@@ -146,7 +146,12 @@ fn open(source: &Source, href: &str, options: &usvg::Options<'_>) -> Result<Pict
         return Err(format!("larger than {LARGEST_FILE} bytes"));
     }
     if data.starts_with(b"\x89PNG") {
-        decode(&data)
+        let (width, height, pixels) = decoded(&data)?;
+        Ok(Picture::Bitmap {
+            width,
+            height,
+            pixels,
+        })
     } else {
         let text = std::str::from_utf8(&data).map_err(|_| "neither PNG nor SVG")?;
         if let Some(refused) = REFUSED.iter().find(|refused| text.contains(**refused)) {
@@ -159,7 +164,8 @@ fn open(source: &Source, href: &str, options: &usvg::Options<'_>) -> Result<Pict
     }
 }
 
-fn decode(data: &[u8]) -> Result<Picture, String> {
+/// Width, height and RGBA, the colours multiplied by the opacity, of any kind of PNG.
+pub(crate) fn decoded(data: &[u8]) -> Result<(u32, u32, Vec<u8>), String> {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(data));
     decoder.set_transformations(
         png::Transformations::EXPAND | png::Transformations::STRIP_16 | png::Transformations::ALPHA,
@@ -192,11 +198,7 @@ fn decode(data: &[u8]) -> Result<Picture, String> {
             *channel = ((u16::from(*channel) * alpha + 127) / 255) as u8;
         }
     }
-    Ok(Picture::Bitmap {
-        width,
-        height,
-        pixels,
-    })
+    Ok((width, height, pixels))
 }
 
 /// Draws the part of a picture that is seen; the picture as a whole would fill `area`.
@@ -333,12 +335,7 @@ mod tests {
                 [0, 0, 255, 255, 255, 0, 0, 255],
             ),
         ] {
-            let Ok(Picture::Bitmap {
-                width: 2,
-                height: 1,
-                pixels,
-            }) = decode(&file)
-            else {
+            let Ok((2, 1, pixels)) = decoded(&file) else {
                 panic!("not decoded");
             };
             assert_eq!(pixels, wanted);

@@ -6,6 +6,7 @@
 //! that a long lecture costs a few dozen bytes per version of a shape.
 
 mod canvas;
+mod chat;
 mod events;
 mod references;
 mod shapes;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use std::io::BufReader;
 
 pub use canvas::{Canvas, Draft, Place, Ties, Version};
+pub use chat::{Message, anonymise, read as read_chat};
 pub use events::Pointing;
 use recording::PlaybackFormat;
 use recording::metadata::Metadata;
@@ -85,6 +87,21 @@ pub struct Showing {
     pub height: f64,
     /// Which of [`Timeline::canvases`] is drawn on it.
     pub canvas: Option<usize>,
+}
+
+impl Showing {
+    /// Whether there is nothing to see: BBB publishes two blank pictures, for "nothing is
+    /// presented" and "the screen is shared".
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        let blank = |href: &str| {
+            matches!(
+                href.trim_start_matches("./"),
+                "presentation/logo.png" | "presentation/deskshare.png"
+            )
+        };
+        self.canvas.is_none() && self.href.as_deref().is_none_or(blank)
+    }
 }
 
 /// The part of the slide that is seen from an instant on.
