@@ -1,5 +1,6 @@
 //! The receiver's settings file, one struct per section; every key is explained in `etc/receiver.yml`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::film::Convert;
 use crate::pod::DestinationConfig;
+use crate::servers::Server;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +52,9 @@ pub(crate) struct Config {
     pub(crate) convert: Convert,
     /// Where videos go.
     pub(crate) destination: DestinationConfig,
+    /// Servers on which nothing can be installed, by a name of one's choice.
+    #[serde(default)]
+    pub(crate) servers: BTreeMap<String, Server>,
 }
 
 /// Limits on uploads.
@@ -169,6 +174,17 @@ impl Config {
             let why = "is needed for links to videos: the address that Pod and people reach this \
                        receiver at, like https://bbb2pod.univ.example";
             return Err(SettingsError::key(path, "public_url", why));
+        }
+        for (name, server) in &config.servers {
+            let key = format!("servers.{name}");
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+                let why = "a server's name has letters, digits, dots, - and _ only";
+                return Err(SettingsError::key(path, &key, why));
+            }
+            server
+                .validate()
+                .map_err(|(sub, why)| SettingsError::key(path, &format!("{key}.{sub}"), why))?;
         }
         config
             .destination

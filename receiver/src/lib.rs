@@ -6,12 +6,14 @@
 //! Beside the flow, [`convert`] turns one recording into a film, wherever its [`source`] is, and
 //! [`playback`] brings recordings from servers as their players do.
 
+mod attachments;
 mod commands;
 mod config;
 mod convert;
 mod database;
 mod export;
 mod film;
+mod html;
 mod import;
 mod ledger;
 mod media;
@@ -20,6 +22,7 @@ mod playback;
 mod pod;
 mod reconcile;
 mod retry;
+mod servers;
 mod source;
 mod spool;
 mod systemd;

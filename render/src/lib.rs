@@ -5,7 +5,8 @@
 //! [`whiteboard`] turns drawn shapes of every generation into SVG fragments, and [`raster`] keeps
 //! the pixels of the presentation area up to date. [`layout`] says where everything sits in the
 //! frame, and [`convert`] composes frames and has ffmpeg encode them. Beside that, [`frames`]
-//! writes single pictures and [`explain`] says in words what is on them.
+//! writes single pictures and [`explain`] says in words what is on them. [`pages`] makes a PDF of
+//! the slides.
 //!
 //! This crate knows nothing of transfers, databases or Pod; it never reads outside the
 //! recording's folder and never touches the network.
@@ -24,6 +25,7 @@ pub mod layout;
 mod markup;
 pub mod media;
 pub mod options;
+pub mod pages;
 pub mod raster;
 pub mod remux;
 pub mod scene;

@@ -8,6 +8,7 @@
     reason = "test support: a surprise is to stop the test where it happens"
 )]
 
+pub mod bbb;
 pub mod chaos;
 pub mod databases;
 pub mod harness;

@@ -11,8 +11,9 @@ use support::samples::Recording;
 
 const LONG: Duration = Duration::from_secs(60);
 /// What a registration asks of Pod, after what is asked once at the start: whether the video is
-/// there, the upload, the launch, the state.
-const REQUESTS: u32 = 4;
+/// there, the upload, whether there are files, their folder, for slides and notes each the file,
+/// what the video has, the document, then the launch, the state.
+const REQUESTS: u32 = 12;
 
 fn upload_to(pod: &StandInPod, secrets: &Path, more: &str) -> Site {
     let token = secrets.join("pod-token");
@@ -72,6 +73,12 @@ fn killed_between_any_two_requests_there_is_one_video_and_one_encoding() {
         pod.videos().iter().all(|video| video.encoded).then_some(())
     });
     assert_eq!(pod.mails(), all, "each video was encoded once");
+    let attached = (pod.rows("files").len(), pod.rows("documents").len());
+    assert_eq!(
+        attached,
+        (2 * all, 2 * all),
+        "slides and notes of each, once"
+    );
 }
 
 #[test]
@@ -152,4 +159,51 @@ fn a_video_is_followed_until_it_is_encoded_and_published() {
     let story = site.story(&id);
     assert_eq!(story.matches("registered as video").count(), 1, "{story}");
     assert_eq!(pod.mails(), 1);
+}
+
+#[test]
+fn a_video_comes_with_all_that_belongs_to_the_lecture() {
+    let pod = StandInPod::start();
+    let secrets = tempfile::tempdir().unwrap();
+    let site = upload_to(
+        &pod,
+        secrets.path(),
+        "attach: {chat: true}, accept_language: en",
+    );
+    let recording = Recording::tiny()
+        .seconds(150)
+        .slides(3)
+        .captions(true)
+        .webcams(false);
+    let id = site.hold(&recording);
+    site.hook(["send"]).success();
+    site.wait_done(&id);
+    let names = |table: &str, field: &str| -> Vec<String> {
+        let files = pod.rows("files");
+        let rows = pod.rows(table).into_iter();
+        rows.map(|(_, row)| {
+            let (_, file) = files.iter().find(|(id, _)| row[field] == *id).unwrap();
+            file["name"].as_str().unwrap().to_owned()
+        })
+        .collect()
+    };
+    assert_eq!(
+        names("tracks", "src"),
+        ["Captions fr", "Captions en"],
+        "{}",
+        site.story(&id)
+    );
+    assert_eq!(
+        names("documents", "document"),
+        ["Slides", "Chat", "Shared notes"]
+    );
+    assert!(pod.rows("chapters").len() > 1, "{}", site.story(&id));
+    let (_, slides) = pod
+        .rows("files")
+        .into_iter()
+        .find(|(_, file)| file["name"] == "Slides")
+        .unwrap();
+    let path = slides["file"].as_str().unwrap();
+    let path = path.split_once("/media/").map_or(path, |(_, path)| path);
+    assert!(pod.media(path).unwrap().starts_with(b"%PDF-"));
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod backfill;
 mod check;
 mod export;
 mod forget_links;
@@ -32,6 +33,7 @@ use crate::web::video::KeyError;
   bbb2pod-receiver node add bbb1.univ.example
   bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml
   bbb2pod-receiver register --dry-run
+  bbb2pod-receiver backfill --server old-bbb --dry-run
   bbb2pod-receiver recording show 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
   bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
 
@@ -80,6 +82,8 @@ enum Command {
 
 Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 server not reached")]
     Convert(Box<crate::convert::Args>),
+    /// Bring recordings from servers on which nothing can be installed
+    Backfill(Box<backfill::Args>),
     /// Look at recordings, and try failed ones again
     #[command(subcommand)]
     Recording(recording::Command),
@@ -139,6 +143,7 @@ pub fn run() -> ExitCode {
         Command::Status(args) => within_runtime(status::run(args)),
         Command::Reconcile(args) => within_runtime(reconcile::run(args)),
         Command::Check(args) => within_runtime(check::run(args)),
+        Command::Backfill(args) => within_runtime(backfill::run(*args)),
         Command::Recording(command) => within_runtime(recording::run(command)),
         Command::Register(args) => within_runtime(register::run(args)),
         Command::Export(args) => within_runtime(export::run(args)),

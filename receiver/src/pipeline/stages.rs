@@ -15,7 +15,7 @@ use super::Shared;
 use crate::import::{self, Limits, Outcome};
 use crate::ledger::{LedgerError, Media, NewMedia, Recording, Registered, Stage};
 use crate::media;
-use crate::pod::{Journal, Lecture, MediaFile, Origin, Plan, Retry};
+use crate::pod::{Journal, Lecture, MediaFile, Origin, Plan, Presentation, Retry};
 use crate::retry::next_try;
 
 /// How often the progress of a conversion goes to the ledger.
@@ -344,6 +344,7 @@ async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lect
         },
         language: None,
         meta: metadata.map(|m| m.meta.clone()).unwrap_or_default(),
+        presentation: presentation(shared, id).await?,
     })
 }
 
@@ -379,6 +380,18 @@ pub(crate) async fn rehearse(
 /// Everything that is known of a recording for those who read about it.
 pub(crate) async fn described(shared: &Shared, id: &RecordId) -> Result<Lecture, String> {
     lecture(shared, id, true).await.map_err(Failure::words)
+}
+
+/// The presentation in the archive, whatever the video was made from.
+async fn presentation(shared: &Shared, id: &RecordId) -> Result<Option<Presentation>, Failure> {
+    let held = shared.ledger.formats(id).await?;
+    let kept = held
+        .iter()
+        .find(|(format, ..)| format.as_str() == "presentation");
+    Ok(kept.map(|(format, digest, _)| Presentation {
+        folder: shared.archive.folder(id, format),
+        digest: *digest,
+    }))
 }
 
 /// Writes how a stage ended.

@@ -62,7 +62,7 @@ pub(crate) struct Connection {
 
 /// What came of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Got {
+pub(crate) enum Got {
     /// It is there, with so many bytes.
     File(u64),
     /// The server does not have it, in these words.
@@ -70,10 +70,10 @@ pub(super) enum Got {
 }
 
 /// Where a file goes, and where it lies until it is whole.
-pub(super) struct Target<'a> {
-    pub(super) path: &'a Path,
+pub(crate) struct Target<'a> {
+    pub(crate) path: &'a Path,
     /// A folder for files that are not whole.
-    pub(super) partial: &'a Path,
+    pub(crate) partial: &'a Path,
 }
 
 impl Connection {
@@ -120,8 +120,13 @@ impl Connection {
         }
     }
 
+    /// What talks to the server, for questions that are no files.
+    pub(crate) fn client(&self) -> &Client {
+        &self.http
+    }
+
     /// Brings one file; `tell` is given its bytes so far, and all of them when the server says so.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         url: &Url,
         target: &Target<'_>,

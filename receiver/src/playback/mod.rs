@@ -22,8 +22,7 @@ use render::timeline::{References, references};
 use serde::Deserialize;
 
 pub(crate) use address::Address;
-pub(crate) use connection::{Connection, Limits};
-use connection::{Got, Target};
+pub(crate) use connection::{Connection, Got, Limits, Target};
 pub(crate) use error::PlaybackError;
 
 const METADATA: &str = "metadata.xml";

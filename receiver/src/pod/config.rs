@@ -17,6 +17,7 @@ pub(super) use self::recording::ApiConfig;
 pub(crate) use self::recording::RecordingConfig;
 use super::PodError;
 use super::directory::name::{NAME_MIN, PATH_MAX};
+use crate::attachments::Wanted;
 use crate::database::DatabaseConfig;
 
 /// Which destination, and its settings.
@@ -162,6 +163,9 @@ pub(crate) struct UploadConfig {
     /// What a republished recording does to the video that is there already.
     #[serde(default)]
     pub(crate) on_republish: Republish,
+    /// What is attached to the video.
+    #[serde(default)]
+    pub(crate) attach: Wanted,
     /// How long connecting may take.
     #[serde(default = "seconds::<10>", deserialize_with = "duration")]
     pub(crate) connect_timeout: Duration,

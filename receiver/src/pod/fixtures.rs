@@ -46,6 +46,7 @@ pub(crate) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
         },
         language: Some("fr".into()),
         meta: BTreeMap::new(),
+        presentation: None,
     }
 }
 

@@ -60,6 +60,18 @@ pub(crate) struct Lecture {
     pub(crate) language: Option<String>,
     /// The meeting's meta keys as BBB published them.
     pub(crate) meta: BTreeMap<String, String>,
+    /// The published presentation, when it is kept: chapters, captions, slides, chat and notes are
+    /// made from it.
+    pub(crate) presentation: Option<Presentation>,
+}
+
+/// A published presentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Presentation {
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    /// The digest of its content.
+    pub(crate) digest: Digest,
 }
 
 /// The MP4 of a recording. Whoever made it has checked that ffprobe can read it.

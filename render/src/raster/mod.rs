@@ -9,7 +9,7 @@ mod ink;
 mod patch;
 mod pointer;
 mod projection;
-mod slide;
+pub(crate) mod slide;
 
 use std::sync::Arc;
 

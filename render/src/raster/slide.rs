@@ -137,6 +137,24 @@ impl std::fmt::Debug for Slides {
 }
 
 fn open(source: &Source, href: &str, options: &usvg::Options<'_>) -> Result<Picture, String> {
+    let data = read(source, href)?;
+    if is_png(&data) {
+        let (width, height, pixels) = decoded(&data)?;
+        return Ok(Picture::Bitmap {
+            width,
+            height,
+            pixels,
+        });
+    }
+    let text = svg(&data)?;
+    let tree = guarded(|| usvg::Tree::from_str(text, options))
+        .ok_or("it cannot be read")?
+        .map_err(|error| error.to_string())?;
+    Ok(Picture::Vector(Box::new(tree)))
+}
+
+/// The file of a slide's picture.
+pub(crate) fn read(source: &Source, href: &str) -> Result<Vec<u8>, String> {
     let file = source.open_file(href).map_err(|error| error.why())?;
     let mut data = Vec::new();
     file.take(LARGEST_FILE + 1)
@@ -145,27 +163,38 @@ fn open(source: &Source, href: &str, options: &usvg::Options<'_>) -> Result<Pict
     if data.len() as u64 > LARGEST_FILE {
         return Err(format!("larger than {LARGEST_FILE} bytes"));
     }
-    if data.starts_with(b"\x89PNG") {
-        let (width, height, pixels) = decoded(&data)?;
-        Ok(Picture::Bitmap {
-            width,
-            height,
-            pixels,
-        })
-    } else {
-        let text = std::str::from_utf8(&data).map_err(|_| "neither PNG nor SVG")?;
-        if let Some(refused) = REFUSED.iter().find(|refused| text.contains(**refused)) {
-            return Err(format!("it uses {refused}, which is not drawn"));
-        }
-        let tree = guarded(|| usvg::Tree::from_str(text, options))
-            .ok_or("it cannot be read")?
-            .map_err(|error| error.to_string())?;
-        Ok(Picture::Vector(Box::new(tree)))
+    Ok(data)
+}
+
+/// Whether a picture is a bitmap.
+pub(crate) fn is_png(data: &[u8]) -> bool {
+    data.starts_with(b"\x89PNG")
+}
+
+/// The text of an SVG that may be parsed.
+pub(crate) fn svg(data: &[u8]) -> Result<&str, String> {
+    let text = std::str::from_utf8(data).map_err(|_| "neither PNG nor SVG")?;
+    match REFUSED.iter().find(|refused| text.contains(**refused)) {
+        Some(refused) => Err(format!("it uses {refused}, which is not drawn")),
+        None => Ok(text),
     }
 }
 
 /// Width, height and RGBA, the colours multiplied by the opacity, of any kind of PNG.
 pub(crate) fn decoded(data: &[u8]) -> Result<(u32, u32, Vec<u8>), String> {
+    let (width, height, mut pixels) = unpack(data)?;
+    for pixel in pixels.chunks_exact_mut(4).filter(|pixel| pixel[3] != 255) {
+        let alpha = u16::from(pixel[3]);
+        for channel in &mut pixel[..3] {
+            // At most 255, as both factors are.
+            *channel = ((u16::from(*channel) * alpha + 127) / 255) as u8;
+        }
+    }
+    Ok((width, height, pixels))
+}
+
+/// Width, height and RGBA of a PNG of any kind.
+pub(crate) fn unpack(data: &[u8]) -> Result<(u32, u32, Vec<u8>), String> {
     let mut decoder = png::Decoder::new(std::io::Cursor::new(data));
     decoder.set_transformations(
         png::Transformations::EXPAND | png::Transformations::STRIP_16 | png::Transformations::ALPHA,
@@ -183,7 +212,7 @@ pub(crate) fn decoded(data: &[u8]) -> Result<(u32, u32, Vec<u8>), String> {
     {
         return Err(error.to_string());
     }
-    let mut pixels = match color {
+    let pixels = match color {
         png::ColorType::Rgba => decoded,
         png::ColorType::GrayscaleAlpha => decoded
             .chunks_exact(2)
@@ -191,13 +220,6 @@ pub(crate) fn decoded(data: &[u8]) -> Result<(u32, u32, Vec<u8>), String> {
             .collect(),
         other => return Err(format!("unexpected colours: {other:?}")),
     };
-    for pixel in pixels.chunks_exact_mut(4).filter(|pixel| pixel[3] != 255) {
-        let alpha = u16::from(pixel[3]);
-        for channel in &mut pixel[..3] {
-            // At most 255, as both factors are.
-            *channel = ((u16::from(*channel) * alpha + 127) / 255) as u8;
-        }
-    }
     Ok((width, height, pixels))
 }
 

@@ -170,6 +170,26 @@ impl Api {
             .await
     }
 
+    /// Writes JSON.
+    pub(super) async fn write_json(
+        &self,
+        doing: &'static str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value, PodError> {
+        let request = self.authorised(method, self.url(path)).json(body);
+        self.send(doing, path, request.timeout(self.timeout)).await
+    }
+
+    /// Deletes something.
+    pub(super) async fn delete(&self, doing: &'static str, path: &str) -> Result<(), PodError> {
+        let request = self.authorised(Method::DELETE, self.url(path));
+        self.send(doing, path, request.timeout(self.timeout))
+            .await?;
+        Ok(())
+    }
+
     /// What is said when an answer is not what the contract knows.
     pub(in crate::pod) fn odd(
         &self,
@@ -225,6 +245,9 @@ impl Api {
             .and_then(|wait| wait.to_str().ok()?.parse().ok())
             .map(Duration::from_secs);
         let body = answer.bytes().await.map_err(unreachable)?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
         let json = serde_json::from_slice::<Value>(&body);
         if status.is_success() {
             return json.map_err(|_| PodError::Odd {

@@ -21,6 +21,7 @@
 //! Uploads to one Pod go one after another, as two at a time with one title fail on each other.
 
 pub(super) mod api;
+mod attach;
 mod attributes;
 pub(super) mod catalogue;
 mod encoding;
@@ -123,6 +124,7 @@ impl Upload {
         if let Some(known) = &known
             && known.step == Step::Done
             && known.media == file.digest
+            && known.attached.is_done(lecture, self.config.attach)
         {
             return Ok(self.registration(known, Vec::new(), None));
         }
@@ -140,6 +142,7 @@ impl Upload {
         let look_again = match work.video().await? {
             Some(video) => {
                 let video = work.media(video).await?;
+                work.attach(&video).await?;
                 work.encoding(video).await?
             }
             None => None,
@@ -160,6 +163,7 @@ impl Upload {
             video: None,
             slug: None,
             another: false,
+            attached: attach::Attached::default(),
         }
     }
 

@@ -66,6 +66,13 @@ impl Upload {
             attributes.shown(),
             lecture.record_id,
         ));
+        if lecture.presentation.is_some()
+            && let Some(wanted) = self.config.attach.named()
+        {
+            plan.steps.push(format!(
+                "POST rest/chapters/, rest/files/, rest/tracks/ and rest/documents/ for what it has of: {wanted}"
+            ));
+        }
         if self.config.launch_encoding {
             plan.steps
                 .push("GET rest/launch_encode_view/, then wait for the encoding".into());

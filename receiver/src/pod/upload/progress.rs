@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use recording::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::attach::Attached;
 use crate::pod::{Journal, PodError};
 
 /// Where a recording's video is to be found in Pod.
@@ -36,6 +37,9 @@ pub(in crate::pod) struct Progress {
     /// Whether it is a later version beside the video of a former one.
     #[serde(default)]
     pub(in crate::pod) another: bool,
+    /// What belongs to it.
+    #[serde(default)]
+    pub(in crate::pod) attached: Attached,
 }
 
 /// The steps of an upload.

@@ -8,6 +8,7 @@
 use jiff::{Timestamp, ToSpan as _, Zoned};
 use recording::{Digest, RecordId};
 
+use crate::html::escaped;
 use crate::pod::Lecture;
 
 /// Characters of a title; longer ones make Pod's slug overflow (an error 500).
@@ -16,7 +17,7 @@ const TITLE_MAX: usize = 200;
 const MEDIA_DIGITS: usize = 12;
 
 /// The last character that fits into MariaDB's three bytes.
-const BMP_END: char = '\u{ffff}';
+pub(super) const BMP_END: char = '\u{ffff}';
 
 const RECORD: &str = "bbb-record-id:";
 const MEDIA: &str = "bbb-media:";
@@ -163,21 +164,6 @@ pub(in crate::pod) fn shortened(text: &str, most: usize) -> String {
     short.truncate(short.trim_end().len());
     short.push('…');
     short
-}
-
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#x27;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 fn media_digits(media: &Digest) -> String {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 
+use super::attach::Attached;
 use super::attributes::Attributes;
 use super::progress::{Progress, Step};
 use super::site::{self, Site};
@@ -141,7 +142,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn owner(&self) -> Result<String, PodError> {
+    pub(super) async fn owner(&self) -> Result<String, PodError> {
         let owner = &self.progress.key.owner;
         if *owner == self.pod.config.default_owner {
             return Ok(self.site.default_owner.clone());
@@ -277,6 +278,7 @@ impl<'a> Work<'a> {
         );
         self.progress.media = self.file.digest;
         self.progress.another = true;
+        self.progress.attached = Attached::default();
         self.progress.video = None;
         self.progress.slug = None;
         // From here on an attempt that broke off finds the new version, or uploads it.

@@ -1,6 +1,7 @@
 //! Uploads to the stand-in Pod: what the contract says, request by request, and what becomes of
 //! them when anything fails in between.
 
+mod attach;
 mod attributes;
 mod faults;
 
@@ -14,6 +15,7 @@ use support::pod::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::attachments::Wanted;
 use crate::pod::config::{Chosen, EncodingConfig, Republish};
 use crate::pod::fixtures::{Memory, abort_at, lecture};
 use crate::pod::{Retry, Severity};
@@ -69,6 +71,7 @@ impl Room {
             launch_encoding: true,
             encoding: EncodingConfig::default(),
             on_republish: Republish::Replace,
+            attach: Wanted::default(),
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_millis(1500),
             write_timeout: Duration::from_millis(1500),
