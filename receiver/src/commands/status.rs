@@ -12,7 +12,7 @@ use crate::upload;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The exit code is 1 when something waits for a human: failed recordings, rejected
-packages, a spool without room.
+packages, imports that fail, a spool without room.
 
 Example:
   bbb2pod-receiver status --json"
@@ -30,6 +30,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let ledger = Ledger::open_existing(&config.database).await?;
     let recordings = ledger.recording_counts().await?;
     let packages = ledger.package_counts().await?;
+    let (failing, why) = ledger.failing_packages().await?;
     let nodes = ledger.nodes().await?;
     let on_way = upload::under_way(&config.spool_dir)?;
     let rejected = upload::rejected(&config.spool_dir)?;
@@ -52,6 +53,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "recordings": counts,
             "spool": {
                 "waiting": waiting, "waiting_bytes": waiting_bytes, "rejected": rejected.len(),
+                "failing": failing, "failing_because": why,
                 "uploads": on_way.len(), "upload_bytes": on_way.iter().sum::<u64>(),
                 "free": free, "keep_free": keep_free, "takes_uploads": takes_uploads,
             },
@@ -85,11 +87,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 config.upload.keep_free
             ),
         });
+        if let Some(why) = &why {
+            lines.push(format!(
+                "Failing     {failing} packages could not be imported and are tried again: {why}"
+            ));
+        }
         for node in &nodes {
             lines.push(format!("Node        {}", super::node::as_line(node)));
         }
         print(&lines)?;
     }
-    let is_well = takes_uploads && rejected.is_empty() && count("failed") == 0;
+    let is_well = takes_uploads && failing == 0 && rejected.is_empty() && count("failed") == 0;
     Ok(ExitCode::from(u8::from(!is_well)))
 }

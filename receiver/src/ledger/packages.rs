@@ -238,6 +238,18 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
+    /// How many packages wait after an import that failed, and why the latest did.
+    pub(crate) async fn failing_packages(&self) -> Result<(u64, Option<String>), LedgerError> {
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS n, (SELECT reason FROM packages WHERE status = 'spooled' AND attempts > 0
+                 ORDER BY next_try DESC LIMIT 1) AS reason
+             FROM packages WHERE status = 'spooled' AND attempts > 0",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((super::unsigned(row.try_get("n")?), row.try_get("reason")?))
+    }
+
     /// Whether a package of this recording and format waits for import.
     pub(crate) async fn is_waiting(
         &self,

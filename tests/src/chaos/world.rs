@@ -109,6 +109,11 @@ impl World {
         assert!(!self.site.waiting_jobs().is_empty());
         self.nothing_is_lost();
         assert_eq!(self.site.archived(), Vec::<PathBuf>::new());
+        // An upload that was refused waits on its node, an import that failed here.
+        eventually("the lack of room can be seen", LONG, || {
+            let status = self.site.receiver(["status"]).stdout;
+            (status.contains(" 0 packages wait") || status.contains("Failing")).then_some(())
+        });
     }
 
     /// Publishes one or two recordings, or one anew, and tells the hook.
