@@ -338,13 +338,14 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`Database::rows`]; then it may count or not.
     pub(crate) async fn commit(self, doing: &'static str) -> Result<(), DatabaseError> {
+        let Transaction { database, inner } = self;
         let done = async {
-            match self.inner {
+            match inner {
                 Inner::MySql(tx) => tx.commit().await,
                 Inner::Postgres(tx) => tx.commit().await,
             }
         };
-        self.database.within(doing, done).await
+        database.within(doing, done).await
     }
 
     /// Undoes it.
@@ -352,12 +353,13 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`Database::rows`]; then it is undone when the connection ends.
     pub(crate) async fn undo(self, doing: &'static str) -> Result<(), DatabaseError> {
+        let Transaction { database, inner } = self;
         let done = async {
-            match self.inner {
+            match inner {
                 Inner::MySql(tx) => tx.rollback().await,
                 Inner::Postgres(tx) => tx.rollback().await,
             }
         };
-        self.database.within(doing, done).await
+        database.within(doing, done).await
     }
 }
