@@ -27,7 +27,7 @@
 pub(super) mod mount;
 pub(super) mod name;
 pub(super) mod place;
-mod row;
+pub(super) mod row;
 #[cfg(test)]
 mod tests;
 
@@ -391,10 +391,7 @@ impl Directory {
             Err(e) => e.into(),
         }];
         if let Some(rows) = &self.rows {
-            findings.push(
-                rows.check(&format!("{}/bbb2pod-check.mp4", self.seen))
-                    .await,
-            );
+            findings.extend(rows.check(&self.directory, &self.seen).await);
         }
         findings
     }

@@ -197,16 +197,18 @@ impl Rows {
     }
 
     /// What can be tried without leaving anything behind.
-    pub(super) async fn check(&self, seen: &str) -> Finding {
+    pub(super) async fn check(&self, directory: &Path, told: &str) -> Vec<Finding> {
         if let Err(error) = self.prepare().await {
-            return error.into();
+            return vec![error.into()];
         }
         let (database, target) = match &self.way {
             Way::Rest(api, _) => {
-                return Finding::fine(format!(
+                let right = format!(
                     "{}: the token and the recorder of the claim rows are right",
                     api.base()
-                ));
+                );
+                let seen = seen_by_pod(api, directory, Some(told)).await;
+                return vec![Finding::fine(right), seen];
             }
             Way::Sql(database, target) => (database, target),
         };
@@ -214,14 +216,15 @@ impl Rows {
             const TRYING: &str = "trying to make a row";
             let target = self.target(database, target).await?;
             let mut tx = database.begin(TRYING).await?;
-            let (sql, values) = target.insert(database.dialect(), seen, 1);
+            let seen = format!("{told}/bbb2pod-check.mp4");
+            let (sql, values) = target.insert(database.dialect(), &seen, 1);
             tx.execute(TRYING, &sql, &values).await?;
-            let (sql, values) = update(seen, 2);
+            let (sql, values) = update(&seen, 2);
             tx.execute(TRYING, &sql, &values).await?;
             tx.undo(TRYING).await?;
             Ok::<_, PodError>(())
         };
-        match tried.await {
+        vec![match tried.await {
             Ok(()) => Finding::fine(format!(
                 "{}: a row of the claim page can be made (tried, and undone)",
                 database.name()
@@ -233,7 +236,7 @@ impl Rows {
                      recorder_recorder"
                 ),
             ),
-        }
+        }]
     }
 }
 
@@ -354,6 +357,41 @@ async fn by_sql(
             tx.undo(MAKING).await.ok();
             Err(error.into())
         }
+    }
+}
+
+/// Whether Pod sees a file that is put into a directory, and under the path that it would be told.
+pub(in crate::pod) async fn seen_by_pod(
+    api: &Api,
+    directory: &Path,
+    told: Option<&str>,
+) -> Finding {
+    let name = format!(".bbb2pod-probe-{}.part", std::process::id());
+    let probe = directory.join(&name);
+    if let Err(error) = std::fs::write(&probe, b"bbb2pod looks whether Pod sees this\n") {
+        return PodError::file("write", &probe)(error).into();
+    }
+    let found = crate::pod::upload::sees(api, &name).await;
+    // The finding says more than a file that cannot be removed.
+    let _ = std::fs::remove_file(&probe);
+    let wanted = match told {
+        Some(told) => format!("{}/{name}", told.trim_end_matches('/')),
+        None => probe.to_string_lossy().into_owned(),
+    };
+    match found {
+        Ok(Some(path)) if path == wanted => Finding::fine("Pod sees files that are put there"),
+        Ok(Some(path)) => {
+            let parent = Path::new(&path).parent().unwrap_or(Path::new("/"));
+            Finding::wrong(
+                format!("Pod sees what is put there as {path}"),
+                format!("set destination.pod_directory to {}", parent.display()),
+            )
+        }
+        Ok(None) => Finding::wrong(
+            "Pod does not see files that are put there",
+            "use a folder below DEFAULT_RECORDER_PATH of Pod, on a disk that both mount",
+        ),
+        Err(error) => error.into(),
     }
 }
 

@@ -298,7 +298,8 @@ async fn rows_made_by_rest_are_there_once_and_show_after_one_pass() {
             database: None,
         };
         let destination = Directory::new(&config).unwrap();
-        destination.prepare().await.unwrap();
+        let findings = destination.check().await;
+        assert!(findings.iter().all(|f| f.advice.is_none()), "{findings:#?}");
         if let Some(kind) = fault {
             pod.fail(Fault::once("POST", "/rest/recordingfiletreatment/", kind));
         }

@@ -23,7 +23,7 @@
 mod tests;
 mod work;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -34,6 +34,7 @@ use tokio::sync::OnceCell;
 
 use self::work::Work;
 use super::config::{RecordingConfig, Republish};
+use super::directory::row::seen_by_pod;
 use super::directory::{mount, place};
 use super::upload::api::Api;
 use super::upload::catalogue::{Catalogue, List};
@@ -287,42 +288,9 @@ impl SharedDisk {
                 Err(error) => error.into(),
             },
         );
-        findings.push(self.seen_by_pod().await);
+        let told = self.config.pod_directory.as_deref();
+        findings.push(seen_by_pod(&self.api, &self.config.directory, told).await);
         findings
-    }
-
-    /// Whether Pod sees a file that is put here, under the name that it is told.
-    async fn seen_by_pod(&self) -> Finding {
-        let name = format!(".bbb2pod-probe-{}.part", std::process::id());
-        let probe = self.config.directory.join(&name);
-        let made = std::fs::write(&probe, b"bbb2pod looks whether Pod sees this\n");
-        if let Err(error) = made {
-            return PodError::file("write", &probe)(error).into();
-        }
-        let found = super::upload::sees(&self.api, &name).await;
-        let _ = std::fs::remove_file(&probe);
-        let wanted = match &self.config.pod_directory {
-            Some(directory) => format!("{}/{name}", directory.trim_end_matches('/')),
-            None => probe.to_string_lossy().into_owned(),
-        };
-        match found {
-            Ok(Some(path)) if path == wanted => Finding::fine("Pod sees files that are put there"),
-            Ok(Some(path)) => Finding::wrong(
-                format!("Pod sees what is put there as {path}"),
-                format!(
-                    "set destination.pod_directory to {}",
-                    Path::new(&path)
-                        .parent()
-                        .unwrap_or(Path::new("/"))
-                        .display()
-                ),
-            ),
-            Ok(None) => Finding::wrong(
-                "Pod does not see files that are put there",
-                "use a folder below DEFAULT_RECORDER_PATH of Pod, on a disk that both mount",
-            ),
-            Err(error) => error.into(),
-        }
     }
 }
 
