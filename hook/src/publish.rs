@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recording::{Metadata, PlaybackFormat, RecordId};
 use tracing::{info, warn};
 
@@ -174,7 +174,9 @@ pub(crate) fn take(
         schema: SCHEMA,
         record_id: record_id.clone(),
         format: format.clone(),
-        published_at: backfill.unwrap_or_else(Timestamp::now),
+        published_at: backfill.unwrap_or_else(|| {
+            not_before(outbox.last_published(record_id, format), Timestamp::now())
+        }),
         origin,
         fingerprint,
         files: tree.files(),
@@ -184,6 +186,13 @@ pub(crate) fn take(
     };
     let name = outbox.add(unfinished, &job).map_err(|e| full(&e))?;
     Ok(Taken::Job(name))
+}
+
+/// The time of what is published now. A clock that was set back must not make it older than what
+/// was published before: the receiver keeps the newest.
+fn not_before(before: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let after = before.and_then(|at| at.checked_add(SignedDuration::from_millis(1)).ok());
+    after.map_or(now, |after| after.max(now))
 }
 
 fn link(
@@ -223,4 +232,18 @@ fn unknown(node: &Node, record_id: &RecordId, format: &str) -> Error {
         "record id {record_id} is not published; looked for {}/{format}/{record_id}/",
         node.published_dir.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_set_back_makes_nothing_older() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(not_before(None, at(5)), at(5));
+        assert_eq!(not_before(Some(at(3)), at(5)), at(5));
+        assert!(not_before(Some(at(7)), at(5)) > at(7));
+        assert_eq!(not_before(Some(Timestamp::MAX), at(5)), at(5));
+    }
 }

@@ -236,6 +236,22 @@ impl Outbox {
         Ok(jobs)
     }
 
+    /// When the latest state of a published folder that is known here was published.
+    pub(crate) fn last_published(
+        &self,
+        record_id: &RecordId,
+        format: &PlaybackFormat,
+    ) -> Option<Timestamp> {
+        let stem = stem(record_id, format);
+        let times = (1u64..).map_while(|number| {
+            let name = format!("{stem}-{number}");
+            let done = read_json::<Done>(&self.done_path(&name)).ok().flatten();
+            let job = || self.read(&name).ok().flatten().map(|job| job.published_at);
+            done.map(|done| done.published_at).or_else(job)
+        });
+        times.max()
+    }
+
     /// A new folder in which a job is put together.
     ///
     /// # Errors

@@ -120,10 +120,8 @@ impl World {
     fn publish(&mut self, blow: Blow) -> Vec<(String, String)> {
         let mut done = Vec::new();
         for n in 0..=self.dice.below(2) {
-            // A node whose clock goes back says of what it publishes anew that it is older.
-            let again = blow != Blow::ClockBack && !self.published.is_empty();
             let known = self.dice.below(self.published.len() as u64) as usize;
-            let key = match again && self.dice.once_in(4) {
+            let key = match !self.published.is_empty() && self.dice.once_in(4) {
                 true => self.published.keys().nth(known).expect("a key").clone(),
                 false => {
                     let format = FORMATS[self.dice.below(2) as usize];
@@ -141,6 +139,9 @@ impl World {
             }
             // As BigBlueButton's worker or the hook's own sweep calls it again.
             let mut publish = self.hook(&["publish", "-m", &key.1, "-f", &key.0]);
+            if blow == Blow::ClockBack {
+                set_clock_back(&mut publish, 1 + self.dice.below(100));
+            }
             Finished::of(&mut publish).success();
             done.push(key);
         }
