@@ -10,6 +10,7 @@ use recording::settings::{self, SettingsError};
 use serde::{Deserialize, Deserializer};
 
 use crate::film::Convert;
+use crate::owners::OwnersConfig;
 use crate::pod::DestinationConfig;
 use crate::servers::Server;
 
@@ -55,6 +56,9 @@ pub(crate) struct Config {
     /// Servers on which nothing can be installed, by a name of one's choice.
     #[serde(default)]
     pub(crate) servers: BTreeMap<String, Server>,
+    /// Whose recordings are; not asked when this is not given.
+    #[serde(default)]
+    pub(crate) owners: Option<OwnersConfig>,
 }
 
 /// Limits on uploads.
@@ -190,6 +194,11 @@ impl Config {
             .destination
             .validate()
             .map_err(|(key, why)| SettingsError::key(path, &format!("destination.{key}"), why))?;
+        if let Some(owners) = &config.owners {
+            owners
+                .validate(config.destination.api().is_some())
+                .map_err(|(key, why)| SettingsError::key(path, &format!("owners.{key}"), why))?;
+        }
         Ok(config)
     }
 }

@@ -40,6 +40,9 @@ pub struct Metadata {
     pub meeting_name: Option<String>,
     /// The meeting that this one was a breakout room of.
     pub breakout_of: Option<Breakout>,
+    /// Whether it is a breakout room of a meeting, known or not.
+    #[serde(default)]
+    pub is_breakout: bool,
     /// Internal meeting ids of this meeting's breakout rooms.
     #[serde(default)]
     pub breakout_rooms: Vec<String>,
@@ -227,6 +230,7 @@ impl Reader<'_> {
         let of_meeting = |name| meeting.and_then(|m| m.attribute(name)).map(str::to_owned);
         let of_meta = |key: &str| meta.get(key).cloned();
         let id = child(self.root, "id").ok_or(Problem::Missing("id"))?;
+        let breakout_of = self.breakout();
         Ok(Metadata {
             record_id: text(id).parse().map_err(|e| self.field(id, e))?,
             state: child(self.root, "state")
@@ -238,7 +242,10 @@ impl Reader<'_> {
             participants: self.number(self.root, "participants")?,
             external_meeting_id: of_meeting("externalId").or_else(|| of_meta("meetingId")),
             meeting_name: of_meeting("name").or_else(|| of_meta("meetingName")),
-            breakout_of: self.breakout(),
+            is_breakout: breakout_of.is_some()
+                || of_meeting("breakout").is_some_and(|value| value == "true")
+                || of_meta("isBreakout").is_some_and(|value| value == "true"),
+            breakout_of,
             breakout_rooms: self.breakout_rooms(),
             playback: self.playback()?,
             meta,

@@ -10,6 +10,7 @@ use super::ConfigArg;
 use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::Ledger;
+use crate::owners::Finders;
 use crate::pod::{self, Finding, Severity};
 
 /// Videos with trouble in Pod that are named.
@@ -46,6 +47,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             error.to_string(),
             "check the rights of the folder that the ledger is in",
         )),
+    }
+    if let Some(owners) = &config.owners {
+        match Finders::new(owners, &config.destination) {
+            Ok(finders) => findings.extend(finders.check().await),
+            Err(error) => findings.push(Finding::wrong(
+                format!("owners: {error}"),
+                "correct what is named there in the settings",
+            )),
+        }
     }
     if args.json {
         println!("{}", serde_json::to_string(&findings)?);

@@ -5,6 +5,7 @@ mod check;
 mod export;
 mod forget_links;
 mod node;
+mod owners;
 mod reconcile;
 mod recording;
 mod register;
@@ -34,6 +35,7 @@ use crate::web::video::KeyError;
   bbb2pod-receiver serve --config /etc/bbb2pod/receiver.yml
   bbb2pod-receiver register --dry-run
   bbb2pod-receiver backfill --server old-bbb --dry-run
+  bbb2pod-receiver owners 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
   bbb2pod-receiver recording show 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
   bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
 
@@ -93,6 +95,8 @@ Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 ser
     Export(export::Args),
     /// Remove links from "My external videos" of Pod again
     ForgetLinks(forget_links::Args),
+    /// Tell whose a recording is, and why, without changing anything
+    Owners(owners::Args),
     /// The BBB nodes that may send
     #[command(subcommand)]
     Node(node::Command),
@@ -148,6 +152,7 @@ pub fn run() -> ExitCode {
         Command::Register(args) => within_runtime(register::run(args)),
         Command::Export(args) => within_runtime(export::run(args)),
         Command::ForgetLinks(args) => within_runtime(forget_links::run(args)),
+        Command::Owners(args) => within_runtime(owners::run(args)),
         Command::Node(command) => within_runtime(node::run(command)),
         Command::Manual(args) => write_manual(&args),
     };

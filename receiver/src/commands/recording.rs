@@ -8,8 +8,9 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{ConfigArg, Usage, print};
-use crate::ledger::{Ledger, Recording, Stage, Told};
+use crate::ledger::{Ledger, Recording, Stage, Told, can_be_assigned};
 use crate::media;
+use crate::owners::Finders;
 
 /// What to do with recordings.
 #[derive(Debug, Subcommand)]
@@ -45,6 +46,24 @@ pub(super) enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Say whose a recording is; it then goes on
+    #[command(
+        after_help = "The first user is the owner, the others own it too. Pod is asked whether it has them.
+It is for recordings that wait for a decision (recording list --state review), and for any other
+that is not in Pod yet.
+
+Example:
+  bbb2pod-receiver recording assign 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 jdupont mmartin"
+    )]
+    Assign {
+        /// The record id
+        record_id: String,
+        /// Usernames in Pod
+        #[arg(required = true)]
+        users: Vec<String>,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Try a recording again now
     #[command(after_help = "Examples:
   Where it stands:
@@ -71,6 +90,8 @@ pub(super) enum State {
     Convert,
     /// Waits to be handed to Pod
     Register,
+    /// Nobody was found whose it is: waits for `recording assign`
+    Review,
     /// Nothing more to do
     Done,
     /// Waits for a human
@@ -83,6 +104,7 @@ impl State {
             State::Media => "media",
             State::Convert => "convert",
             State::Register => "register",
+            State::Review => "review",
             State::Done => "done",
             State::Failed => "failed",
         }
@@ -144,6 +166,11 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             )
             .await?;
         }
+        Command::Assign {
+            record_id,
+            users,
+            config,
+        } => assign(&config, &parse(&record_id)?, users).await?,
         Command::Retry {
             record_id,
             from,
@@ -165,6 +192,40 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gives a recording the owners that somebody has chosen.
+async fn assign(config: &ConfigArg, id: &RecordId, users: Vec<String>) -> anyhow::Result<()> {
+    let settings = config.read()?;
+    let ledger = Ledger::open_existing(&settings.database).await?;
+    let stands = ledger.recording(id).await?.ok_or_else(|| unknown(id))?;
+    if !can_be_assigned(stands.stage) {
+        let why = "is in Pod already; change its owner there";
+        return Err(Usage(format!("{id} {why}")).into());
+    }
+    let mut names: Vec<String> = Vec::new();
+    for user in users {
+        if !names.contains(&user) {
+            names.push(user);
+        }
+    }
+    let owners = settings.owners.unwrap_or_default();
+    let finders = Finders::new(&owners, &settings.destination)?;
+    for name in &names {
+        if finders.knows(name).await? == Some(false) {
+            let why = format!(
+                "Pod has no user {}; write the username exactly",
+                shown(name)
+            );
+            return Err(Usage(why).into());
+        }
+    }
+    let (owner, additional) = names
+        .split_first()
+        .ok_or_else(|| Usage("name at least one user".to_owned()))?;
+    ledger.assign(id, owner, additional).await?;
+    eprintln!("{id} belongs to {owner} now; a running service takes it up within seconds.");
+    Ok(())
 }
 
 /// Why a recording in this stage cannot be tried again from there.
@@ -211,6 +272,7 @@ async fn show(
     let media = ledger.media(id).await?;
     let registrations = ledger.registrations(id).await?;
     let told = ledger.node_states(id).await?;
+    let owners = ledger.owners(id).await?;
     if as_object {
         let made = media.as_ref().and_then(|m| m.made);
         let object = json!({
@@ -224,6 +286,10 @@ async fn show(
                 "path": media_path, "source_format": m.source_format, "source_digest": m.source_digest,
                 "sha256": made.map(|(sha256, ..)| sha256), "bytes": made.map(|(_, bytes, _)| bytes),
                 "duration_ms": made.map(|(.., duration)| duration), "warnings": m.warnings,
+            })),
+            "owners": owners.as_ref().map(|o| json!({
+                "owner": o.owner, "additional_owners": o.additional, "to_create": o.to_create,
+                "found_by": o.found_by, "decided_at": o.decided_at, "reasons": o.reasons,
             })),
             "registrations": registrations.iter().map(|r| json!({
                 "destination": r.destination, "kind": r.kind, "reference": r.reference, "url": r.url,
@@ -262,6 +328,13 @@ async fn show(
         lines.push(format!(
             "Video        {media_path}, {:.1} s, {bytes} bytes, SHA-256 {sha256}",
             duration_ms as f64 / 1000.0
+        ));
+    }
+    if let Some(owners) = &owners {
+        lines.push(format!(
+            "Owners       {} ({})",
+            shown(&owners.all().join(", ")),
+            owners.found_by
         ));
     }
     for r in &registrations {
@@ -317,6 +390,12 @@ fn state_line(recording: &Recording) -> String {
             "; when mended: bbb2pod-receiver recording retry {}",
             recording.record_id
         );
+    } else if let Some(why) = &recording.review {
+        line += &format!(
+            ": {}; decide with: bbb2pod-receiver recording assign {} USER",
+            shown(why),
+            recording.record_id
+        );
     } else if let Some(error) = &recording.error {
         line += &format!(
             ", {} failed attempts, the last: {error}; next try {:.0}",
@@ -368,6 +447,7 @@ fn as_json(recording: &Recording) -> serde_json::Value {
         "state": recording.state(),
         "stage": recording.stage.as_str(),
         "failed": recording.failed,
+        "review": recording.review,
         "error": recording.error,
         "attempts": recording.attempts,
         "next_try": recording.error.as_ref().map(|_| recording.next_try),

@@ -189,7 +189,8 @@ async fn register(shared: &Shared, ids: Vec<RecordId>) -> anyhow::Result<Tally> 
             }
             error => {
                 tally.failed += 1;
-                let why = error.as_deref().unwrap_or("its video has to be made first");
+                let why = error.as_deref().or(recording.review.as_deref());
+                let why = why.unwrap_or("its video has to be made first");
                 print(&[format!("{id}  X {why}")])?;
             }
         }

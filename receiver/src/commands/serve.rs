@@ -17,6 +17,7 @@ use super::{ConfigArg, Usage};
 use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::Ledger;
+use crate::owners::Finders;
 use crate::pipeline::{self, Shared};
 use crate::pod::{PodError, VideoLinks};
 use crate::upload::Uploads;
@@ -131,12 +132,18 @@ pub(super) async fn assemble(
     )
     .with_context(|| format!("cannot open the spool {}", config.spool_dir.display()))?;
     let destination = pod::destination(&config.destination, &video_links(&config)?)?;
+    let finders = config
+        .owners
+        .as_ref()
+        .map(|owners| Finders::new(owners, &config.destination))
+        .transpose()?;
     Ok(Shared::new(
         config,
         ledger,
         archive,
         uploads,
         destination,
+        finders,
         wake,
     ))
 }

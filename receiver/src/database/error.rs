@@ -49,8 +49,8 @@ pub(crate) enum DatabaseError {
 }
 
 const PASSWORD: &str =
-    "check the account in database.url and the password in database.password_file";
-const NAME: &str = "check the name of the database in database.url";
+    "check the account in its url and the password there or in its password_file";
+const NAME: &str = "check the name of the database in its url";
 const RIGHTS: &str = "grant the account that right";
 
 impl DatabaseError {

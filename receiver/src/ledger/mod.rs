@@ -8,6 +8,7 @@ mod enrolments;
 mod media;
 mod node_states;
 mod nodes;
+mod owners;
 mod packages;
 mod recordings;
 mod registrations;
@@ -24,6 +25,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 pub(crate) use media::{Media, NewMedia};
 pub(crate) use node_states::Told;
 pub(crate) use nodes::Node;
+pub(crate) use owners::{Decided, can_be_assigned};
 pub(crate) use packages::{NewPackage, Package};
 pub(crate) use recordings::Imported;
 pub(crate) use registrations::Registered;
@@ -201,5 +203,33 @@ pub(crate) mod testing {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&dir.path().join("ledger.db")).await.unwrap();
         (dir, ledger)
+    }
+
+    /// A recording with one format in the archive.
+    pub(crate) async fn archived(ledger: &Ledger, id: &str) -> recording::RecordId {
+        let id: recording::RecordId = id.parse().unwrap();
+        let found = super::Imported {
+            record_id: id.clone(),
+            format: "presentation".parse().unwrap(),
+            digest: recording::Digest::of(id.as_str().as_bytes()),
+            bytes: 1,
+            published_at: jiff::Timestamp::UNIX_EPOCH,
+            title: None,
+            started_at: None,
+            warnings: Vec::new(),
+        };
+        let new = super::NewPackage {
+            id: format!("package-{id}"),
+            file: format!("{id}.tar"),
+            node: None,
+            record_id: Some(id.clone()),
+            format: Some(found.format.clone()),
+            digest: Some(found.digest),
+            bytes: 1,
+        };
+        ledger.add_package(&new).await.unwrap();
+        let package = ledger.waiting_package(&new.id).await.unwrap().unwrap();
+        ledger.archived(&package, &found).await.unwrap();
+        id
     }
 }

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::stage::{Recording, Stage};
 use super::{
-    Ledger, LedgerError, Level, Package, beyond_any_wait, now, parsed, signed, story, time,
+    Ledger, LedgerError, Level, Package, beyond_any_wait, now, owners, parsed, signed, story, time,
     unsigned,
 };
 
@@ -74,8 +74,8 @@ impl Ledger {
         .await?;
         if is_new {
             sqlx::query(
-                "UPDATE recordings SET stage = 'media', failed = 0, error = NULL, attempts = 0, next_try = 0,
-                 progress_done = NULL, progress_all = NULL WHERE record_id = ?",
+                "UPDATE recordings SET stage = 'media', failed = 0, review = NULL, error = NULL, attempts = 0,
+                 next_try = 0, progress_done = NULL, progress_all = NULL WHERE record_id = ?",
             )
             .bind(id)
             .execute(&mut *tx)
@@ -190,6 +190,7 @@ impl Ledger {
         let rows = sqlx::query(
             "SELECT record_id, stage FROM (
                  SELECT * FROM recordings WHERE stage IN ('media', 'register') AND failed = 0
+                 AND review IS NULL
                  AND (next_try <= ?1 OR next_try > ?2) ORDER BY next_try, created_at LIMIT 500)
              UNION ALL SELECT record_id, stage FROM (
                  SELECT * FROM recordings WHERE stage = 'convert' AND failed = 0
@@ -226,7 +227,8 @@ impl Ledger {
     ) -> Result<Vec<Recording>, LedgerError> {
         let rows = sqlx::query(
             "SELECT * FROM recordings
-             WHERE ?1 IS NULL OR ?1 = CASE failed WHEN 1 THEN 'failed' ELSE stage END
+             WHERE ?1 IS NULL OR ?1 = CASE WHEN failed = 1 THEN 'failed'
+                 WHEN review IS NOT NULL THEN 'review' ELSE stage END
              ORDER BY updated_at DESC, record_id LIMIT ?2",
         )
         .bind(state)
@@ -257,7 +259,8 @@ impl Ledger {
     /// Recordings whose next stage is registration and that do not wait for a human.
     pub(crate) async fn awaiting_registration(&self) -> Result<Vec<RecordId>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT record_id FROM recordings WHERE stage = 'register' AND failed = 0 ORDER BY created_at",
+            "SELECT record_id FROM recordings WHERE stage = 'register' AND failed = 0 AND review IS NULL
+             ORDER BY created_at",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -269,7 +272,8 @@ impl Ledger {
     /// How many recordings are in each stage; the failed ones count as `failed`.
     pub(crate) async fn recording_counts(&self) -> Result<Vec<(String, u64)>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT CASE failed WHEN 1 THEN 'failed' ELSE stage END AS state, COUNT(*) AS n FROM recordings GROUP BY 1",
+            "SELECT CASE WHEN failed = 1 THEN 'failed' WHEN review IS NOT NULL THEN 'review' ELSE stage END AS state,
+                 COUNT(*) AS n FROM recordings GROUP BY 1",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -372,6 +376,7 @@ impl Ledger {
         .await?;
         let found = done.rows_affected() > 0;
         if found {
+            owners::reconsider(&mut tx, id).await?;
             let what = from.map_or("tried again on request".to_owned(), |s| {
                 format!("tried again on request, from {}", s.as_str())
             });
@@ -457,6 +462,7 @@ fn recording(row: &SqliteRow) -> Result<Recording, LedgerError> {
         started_at: row.try_get::<Option<i64>, _>("started_at")?.map(time),
         stage: Stage::parse(row.try_get("stage")?)?,
         failed: row.try_get::<i64, _>("failed")? != 0,
+        review: row.try_get("review")?,
         error: row.try_get("error")?,
         attempts: row.try_get("attempts")?,
         next_try: time(row.try_get("next_try")?),

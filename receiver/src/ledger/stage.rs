@@ -52,6 +52,8 @@ pub(crate) struct Recording {
     pub(crate) stage: Stage,
     /// Whether it waits for a human.
     pub(crate) failed: bool,
+    /// Why nobody could be found whose it is, while it waits for somebody to decide.
+    pub(crate) review: Option<String>,
     /// Why the last attempt failed.
     pub(crate) error: Option<String>,
     /// Failed attempts at this stage.
@@ -63,10 +65,11 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// One word for people and nodes: the stage that comes next, `done`, or `failed`.
+    /// One word for people and nodes: the stage that comes next, `done`, `failed` or `review`.
     pub(crate) fn state(&self) -> &'static str {
         match (self.failed, self.stage) {
             (true, _) => "failed",
+            _ if self.review.is_some() => "review",
             (_, Stage::Done) => "done",
             (_, stage) => stage.as_str(),
         }

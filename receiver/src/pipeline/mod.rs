@@ -6,6 +6,7 @@
 //! that is lost is found due again, one that runs twice finds its work done. [`stages`] is what
 //! the jobs do.
 
+mod owners;
 mod stages;
 
 use std::collections::HashSet;
@@ -28,6 +29,7 @@ pub(crate) use self::stages::{described, register, rehearse};
 use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::{Ledger, Stage};
+use crate::owners::Finders;
 use crate::pod::Destination;
 use crate::spool::Watched;
 use crate::upload::Uploads;
@@ -61,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) uploads: Uploads,
     /// Where videos go.
     pub(crate) destination: Box<dyn Destination>,
+    /// Who knows whose recordings are, when that is asked.
+    pub(crate) finders: Option<Finders>,
     /// Notified when something has become due.
     pub(crate) wake: Arc<Notify>,
     /// Set when conversions are to stop at their next safe point.
@@ -107,6 +111,7 @@ impl Shared {
         archive: Archive,
         uploads: Uploads,
         destination: Box<dyn Destination>,
+        finders: Option<Finders>,
         wake: Arc<Notify>,
     ) -> Shared {
         Shared {
@@ -115,6 +120,7 @@ impl Shared {
             archive,
             uploads,
             destination,
+            finders,
             wake,
             stop_soon: AtomicBool::new(false),
             stop_now: AtomicBool::new(false),

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use recording::{Manifest, RecordId};
 
-use super::Shared;
+use super::{Shared, owners};
 use crate::import::{self, Limits, Outcome};
 use crate::ledger::{LedgerError, Media, NewMedia, Recording, Registered, Stage};
 use crate::media;
@@ -28,7 +28,7 @@ const LEDGER_PAUSE: Duration = Duration::from_secs(5);
 const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(120);
 
 /// How a stage ended, other than well.
-enum Failure {
+pub(super) enum Failure {
     /// Try again later.
     Later(String),
     /// A human has to look.
@@ -224,9 +224,15 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
     Ok(shared.ledger.media_made(id, &media, &text).await?)
 }
 
-/// Hands a recording's video to Pod.
+/// Hands a recording's video to Pod, once it is known whose it is.
 pub(crate) async fn register(shared: &Shared, id: &RecordId) {
-    settle(shared, id, Stage::Register, hand_over(shared, id).await).await;
+    let done = async {
+        match owners::settled(shared, id).await? {
+            true => hand_over(shared, id).await,
+            false => Ok(()),
+        }
+    };
+    settle(shared, id, Stage::Register, done.await).await;
 }
 
 /// Asks Pod what has become of a video that it had not finished with.
@@ -322,6 +328,7 @@ async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lect
         formats.find(|playback| playback.format == media.source_format)
     });
     let recorded_ms = playback.and_then(|playback| playback.duration_ms);
+    let (owners, owner_why) = owners::known(shared, id, rehearsal).await?;
     Ok(Lecture {
         record_id: id.clone(),
         title: recording.title,
@@ -330,8 +337,9 @@ async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lect
         media: file,
         source_digest: media.source_digest,
         playback: playback.and_then(|playback| playback.link.clone()),
-        owner: None,
-        additional_owners: Vec::new(),
+        owner: owners.as_ref().map(|owners| owners.owner.clone()),
+        owner_why,
+        additional_owners: owners.map(|owners| owners.additional).unwrap_or_default(),
         origin: Origin {
             node: recording.node,
             format: media.source_format,
@@ -372,6 +380,10 @@ pub(crate) async fn rehearse(
     id: &RecordId,
 ) -> Result<(Lecture, Result<Plan, String>), String> {
     let lecture = lecture(shared, id, true).await.map_err(Failure::words)?;
+    if shared.finders.is_some() && lecture.owner.is_none() {
+        let why = lecture.owner_reason().to_owned();
+        return Ok((lecture, Err(why)));
+    }
     let journal = LedgerJournal { shared, id };
     let plan = shared.destination.rehearse(&lecture, &journal).await;
     Ok((lecture, plan.map_err(|error| error.to_string())))

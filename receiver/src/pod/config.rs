@@ -13,8 +13,7 @@ use serde::{Deserialize, Deserializer};
 
 pub(crate) use self::encoding::{EncodingConfig, Window};
 pub(crate) use self::external::{ExternalConfig, Link, When};
-pub(super) use self::recording::ApiConfig;
-pub(crate) use self::recording::RecordingConfig;
+pub(crate) use self::recording::{ApiConfig, RecordingConfig};
 use super::PodError;
 use super::directory::name::{NAME_MIN, PATH_MAX};
 use crate::attachments::Wanted;
@@ -214,6 +213,24 @@ pub(crate) enum Republish {
 }
 
 impl DestinationConfig {
+    /// How to speak with Pod's API, when the settings say it.
+    pub(crate) fn api(&self) -> Option<ApiConfig> {
+        match self {
+            DestinationConfig::Upload(config) => Some(config.api()),
+            DestinationConfig::Recording(config) => Some(config.api()),
+            DestinationConfig::Directory(config) => config.api(),
+            DestinationConfig::External(_) | DestinationConfig::Csv(_) => None,
+        }
+    }
+
+    /// Pod's own database, when the settings have it.
+    pub(crate) fn database(&self) -> Option<&DatabaseConfig> {
+        match self {
+            DestinationConfig::External(config) => Some(&config.database),
+            _ => None,
+        }
+    }
+
     /// Checks what goes beyond the types of the values, without touching files or network.
     ///
     /// # Errors

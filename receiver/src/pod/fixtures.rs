@@ -35,6 +35,7 @@ pub(crate) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
                 .into(),
         ),
         owner: None,
+        owner_why: None,
         additional_owners: Vec::new(),
         origin: Origin {
             node: Some("bbb1.univ.example".into()),

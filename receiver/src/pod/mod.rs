@@ -14,6 +14,7 @@ mod error;
 pub(crate) mod external;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod people;
 mod shared_disk;
 mod upload;
 
@@ -28,9 +29,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::web::video::Addresses;
 
-pub(crate) use config::DestinationConfig;
+pub(crate) use config::{ApiConfig, DestinationConfig};
 use directory::blocking;
 pub(crate) use error::{PodError, Retry};
+pub(crate) use people::{Meeting, NewUser, People};
 
 /// What is known of a recording when it is time to register it.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub(crate) struct Lecture {
     pub(crate) playback: Option<String>,
     /// Pod username of who it belongs to; `None` leaves it to the destination's default.
     pub(crate) owner: Option<String>,
+    /// Who said so, in words.
+    pub(crate) owner_why: Option<String>,
     /// Pod usernames of who owns it too; none of them is the owner.
     pub(crate) additional_owners: Vec<String>,
     /// Where it came from, for the description.
@@ -100,9 +104,10 @@ impl Lecture {
 
     /// Why they own it, in words.
     pub(crate) fn owner_reason(&self) -> &str {
-        match self.owner {
-            Some(_) => "",
-            None => "nobody is known to own it",
+        match (&self.owner_why, &self.owner) {
+            (Some(why), _) => why,
+            (None, Some(_)) => "",
+            (None, None) => "nobody is known to own it",
         }
     }
 

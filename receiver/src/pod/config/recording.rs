@@ -1,6 +1,6 @@
 //! `kind: recording`, and how to speak with Pod's API.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -56,7 +56,7 @@ pub(crate) struct RecordingConfig {
 
 /// How to speak with Pod's API.
 #[derive(Clone, Debug)]
-pub(in crate::pod) struct ApiConfig {
+pub(crate) struct ApiConfig {
     pub(in crate::pod) url: String,
     pub(in crate::pod) token_file: PathBuf,
     pub(in crate::pod) accept_language: String,
@@ -66,6 +66,18 @@ pub(in crate::pod) struct ApiConfig {
 }
 
 impl ApiConfig {
+    /// That of the Pod at this address, with the token in this file.
+    pub(crate) fn at(url: &str, token_file: &Path) -> ApiConfig {
+        ApiConfig {
+            url: url.to_owned(),
+            token_file: token_file.to_owned(),
+            accept_language: "fr".into(),
+            connect_timeout: seconds::<10>(),
+            timeout: seconds::<120>(),
+            write_timeout: seconds::<120>(),
+        }
+    }
+
     /// The site's address with a slash at its end.
     pub(in crate::pod) fn base_url(&self) -> Result<Url, PodError> {
         base_url(&self.url)

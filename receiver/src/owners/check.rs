@@ -1,0 +1,89 @@
+//! Trying every source that the settings name.
+
+use super::config::{FinderName, REVIEW};
+use super::{Finders, OwnersError};
+use crate::pod::Finding;
+
+impl Finders {
+    /// Tries everything that can be tried without leaving anything behind.
+    pub(crate) async fn check(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for finder in &self.config.chain {
+            match finder {
+                FinderName::Csv => {
+                    findings.extend(self.csv.as_ref().map(|table| match table.check() {
+                        Ok(lines) => Finding::fine(format!("owners.csv: {lines} lines")),
+                        Err(why) => {
+                            Finding::wrong(format!("owners.csv: {why}"), "correct the file")
+                        }
+                    }))
+                }
+                FinderName::Moodle => {
+                    if let Some(moodle) = &self.moodle {
+                        findings.extend(moodle.check().await);
+                    }
+                }
+                FinderName::Greenlight => {
+                    if let Some(greenlight) = &self.greenlight {
+                        findings.extend(greenlight.check().await);
+                    }
+                }
+                FinderName::Manifest | FinderName::Pod => {}
+            }
+        }
+        findings.extend(self.accounts().await);
+        findings
+    }
+
+    async fn accounts(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if !self.accounts.can_be_asked() {
+            findings.push(Finding::warning(
+                "owners: there is no Pod to ask which accounts exist, so names are taken as the rules give them",
+                "give owners.pod.url and token_file, or owners.pod.database",
+            ));
+            return findings;
+        }
+        // A name that nobody has: filters that do not work would give others.
+        let tried = self.accounts.named("bbb2pod.nobody.has.this.name").await;
+        findings.push(match tried {
+            Ok(found) if found.is_empty() => Finding::fine("owners: Pod can be asked for accounts"),
+            Ok(_) => Finding::wrong(
+                "owners: Pod knows an account that cannot be",
+                "check owners.pod",
+            ),
+            Err(error) => Finding::wrong(format!("owners: {error}"), advice(&error)),
+        });
+        if let Some(database) = &self.accounts.database {
+            let sql = "SELECT m.id, m.internal_meeting_id, m.created_at, a.id FROM meeting m
+                 LEFT JOIN meeting_additional_owners a ON a.meeting_id = m.id WHERE m.id < 0";
+            let tried = database.rows("trying Pod's meetings", sql, &[]).await;
+            findings.push(match tried {
+                Ok(_) => Finding::fine("owners: Pod's meetings can be read in its database"),
+                Err(error) => Finding::wrong(
+                    format!("owners: {error}"),
+                    "GRANT SELECT ON auth_user, meeting, meeting_additional_owners to the account of owners.pod.database, or take pod out of owners.chain",
+                ),
+            });
+        }
+        if self.config.otherwise != REVIEW {
+            let name = &self.config.otherwise;
+            findings.push(match self.accounts.has(name).await {
+                Ok(true) => Finding::fine(format!("owners.otherwise: {name} is a user of Pod")),
+                Ok(false) => Finding::wrong(
+                    format!("owners.otherwise: Pod has no user {name}"),
+                    "correct the name, or write review",
+                ),
+                Err(error) => Finding::wrong(format!("owners.otherwise: {error}"), advice(&error)),
+            });
+        }
+        findings
+    }
+}
+
+fn advice(error: &OwnersError) -> &'static str {
+    match error.is_about_rights() {
+        true => "GRANT SELECT ON auth_user to the account of owners.pod.database",
+        false => "check owners.pod",
+    }
+}
