@@ -158,7 +158,7 @@ fn what_there_is_of_a_node_and_what_it_tells() {
     }
     let story = site.story(ids[0]);
     assert_eq!(
-        story.matches("notes is deleted").count(),
+        story.matches(", notes is deleted since").count(),
         1,
         "told once: {story}"
     );
