@@ -213,7 +213,7 @@ fn sound_alone_is_seen_as_it_is_heard() {
             .unwrap();
         output.stdout[0]
     };
-    for x in [60, 300, 540] {
+    for x in [60, 300, 500] {
         let (heard, unheard) = (brightness(19.9, x), brightness(0.2, x));
         assert!(
             heard + 60 < unheard,
