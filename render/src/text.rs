@@ -144,8 +144,10 @@ impl Type<'_> {
                     );
                 }
                 svg.push('>');
-                if rtl && get_base_direction(piece) == Direction::Rtl {
-                    // Right-to-left embedding, so that punctuation goes where it belongs.
+                let emoji = substitute.is_some_and(|font| font.family.contains("Emoji"));
+                if rtl && !emoji {
+                    // Right-to-left embedding, so that punctuation goes where it belongs; joined
+                    // emoji would come apart in it.
                     svg.push('\u{202b}');
                 }
                 escape(svg, piece);
