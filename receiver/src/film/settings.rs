@@ -147,6 +147,12 @@ impl Convert {
             );
             return Err(("height".into(), why));
         }
+        if let Some(image) = &self.watermark
+            && !image.is_absolute()
+        {
+            let why = format!("{} is not an absolute path", image.display());
+            return Err(("watermark".into(), why));
+        }
         self.options(Path::new(""))
             .check()
             .map_err(|error| match error {
