@@ -157,8 +157,8 @@ impl Moodle {
         let module = 500 + id;
         // Another kind of module with the same instance must not be taken for it.
         self.insert(
-            "course_modules (course, module, instance)",
-            &format!("{course}, 8, {id}"),
+            "course_modules (id, course, module, instance)",
+            &format!("{}, {course}, 8, {id}", 200_000 + module),
         );
         self.insert(
             "course_modules (id, course, module, instance)",
