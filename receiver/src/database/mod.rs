@@ -62,6 +62,8 @@ pub(crate) enum Dialect {
 pub(crate) struct Database {
     pool: Pool,
     name: String,
+    /// Whether transactions take [`Transaction::lock`].
+    locks: bool,
     asked: AtomicU64,
 }
 
@@ -152,20 +154,12 @@ impl Database {
                     options = options.password(password);
                 }
                 let options = options.charset("utf8mb4");
-                let mut pool = MySqlPoolOptions::new()
-                    .max_connections(CONNECTIONS)
-                    .acquire_timeout(PATIENCE);
-                if locks {
-                    // The lock belongs to the connection, and outlives every transaction.
-                    pool = pool.after_release(|connection, _| {
-                        Box::pin(async move {
-                            let unlock = "SELECT RELEASE_LOCK('bbb2pod')";
-                            sqlx::query(unlock).execute(connection).await?;
-                            Ok(true)
-                        })
-                    });
-                }
-                Pool::MySql(pool.connect_lazy_with(options))
+                Pool::MySql(
+                    MySqlPoolOptions::new()
+                        .max_connections(CONNECTIONS)
+                        .acquire_timeout(PATIENCE)
+                        .connect_lazy_with(options),
+                )
             }
             Dialect::Postgres => {
                 let mut options = PgConnectOptions::from_str(url.as_str()).map_err(wrong)?;
@@ -186,6 +180,7 @@ impl Database {
         Ok(Database {
             pool,
             name: bare.to_string(),
+            locks,
             asked: AtomicU64::new(0),
         })
     }
@@ -242,6 +237,13 @@ impl Database {
     ) -> Result<Transaction<'_>, DatabaseError> {
         let inner = async {
             Ok(match &self.pool {
+                Pool::MySql(pool) if self.locks => {
+                    let mut connection = pool.acquire().await?;
+                    // The lock belongs to the connection and outlives the transaction, so the
+                    // connection ends with it, however that ends.
+                    connection.close_on_drop();
+                    Inner::MySql(sqlx::Transaction::begin(connection, None).await?)
+                }
                 Pool::MySql(pool) => Inner::MySql(pool.begin().await?),
                 Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
             })
