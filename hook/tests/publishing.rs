@@ -323,3 +323,33 @@ fn logs_and_help() {
         assert!(help.out.contains("Exit codes:"), "{}", help.out);
     }
 }
+
+#[test]
+fn what_root_hands_over_the_service_can_send() {
+    // Somebody who is not root, as BBB's user is.
+    const BBB: u32 = 12_345;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let node = Node::new();
+    let folder = node.recording(ID, "presentation", b"x");
+    for entry in walkdir::WalkDir::new(node.path("var")) {
+        std::os::unix::fs::lchown(entry.unwrap().path(), Some(BBB), Some(BBB)).unwrap();
+    }
+    // A hard link of the raw events: BBB's own file stays what it is.
+    let events = node.events(ID);
+    node.publish(ID);
+    for entry in walkdir::WalkDir::new(node.outbox()) {
+        let entry = entry.unwrap();
+        let owner = entry.metadata().unwrap().uid();
+        let foreign = entry.file_name() == "events.xml";
+        assert_eq!(
+            owner,
+            if foreign { 0 } else { BBB },
+            "{}",
+            entry.path().display()
+        );
+    }
+    assert_eq!(fs::metadata(events).unwrap().uid(), 0);
+    assert_eq!(fs::metadata(folder.join("shapes.svg")).unwrap().uid(), BBB);
+}

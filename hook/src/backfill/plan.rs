@@ -91,7 +91,7 @@ pub(super) fn plan(
     .map_err(|e| Error::disk("cannot read", &node.published_dir, &e))?;
     looks.keep();
     if settings.transport == TransportKind::Http {
-        ask_receiver(settings, &mut lines, digests, stop)?;
+        ask_receiver(settings, &mut lines, digests, stop);
     }
     lines.sort_by(|a, b| match asked.order {
         Order::Oldest => (a.start, &a.record_id).cmp(&(b.start, &b.record_id)),
@@ -206,18 +206,16 @@ fn start_in(record_id: &RecordId) -> Option<Timestamp> {
 ///
 /// Most recordings need not be read for that: one that the receiver has never seen in this format
 /// is to be sent, and a digest that was taken once is remembered.
-fn ask_receiver(
-    settings: &Settings,
-    lines: &mut [Line],
-    digests: &mut Digests,
-    stop: &Stop,
-) -> Result<(), Error> {
-    let receiver = Receiver::open(settings)?;
-    let there = match receiver.wait(receiver.http.recordings()) {
-        Ok(there) => there,
+fn ask_receiver(settings: &Settings, lines: &mut [Line], digests: &mut Digests, stop: &Stop) {
+    let asked = Receiver::open(settings).and_then(|receiver| {
+        let there = receiver.wait(receiver.http.recordings())?;
+        Ok((receiver, there))
+    });
+    let (receiver, there) = match asked {
+        Ok(answered) => answered,
         Err(e) => {
             warn!(error = %e, "cannot ask the receiver what it has; planning without");
-            return Ok(());
+            return;
         }
     };
     let there: HashMap<(&RecordId, &PlaybackFormat), &NodeRecording> = there
@@ -261,7 +259,6 @@ fn ask_receiver(
         }
         Err(e) => warn!(error = %e, "cannot ask the receiver which contents it has"),
     }
-    Ok(())
 }
 
 /// Takes the digests of recordings that the receiver has in some version, unless remembered.

@@ -159,11 +159,17 @@ impl Outbox {
         let mut builder = DirBuilder::new();
         // Recordings are personal data: nobody but BBB's own user looks in.
         builder.recursive(true).mode(0o750);
-        builder.create(dir.join(DONE))?;
+        let done = dir.join(DONE);
         // The time of this file tells since when recordings are handed over here.
         let born = dir.join(BORN);
+        let new: Vec<&Path> = done.ancestors().take_while(|path| !path.exists()).collect();
+        builder.create(&done)?;
+        for folder in new.iter().rev() {
+            like_outbox(folder)?;
+        }
         if !born.exists() {
-            File::create(born)?;
+            File::create(&born)?;
+            like_outbox(&born)?;
         }
         Ok(Outbox { dir: dir.into() })
     }
@@ -293,6 +299,7 @@ impl Outbox {
         let mut file = File::create_new(root.join(JOB))?;
         io::Write::write_all(&mut file, &to_json(job)?)?;
         file.sync_all()?;
+        give_away(root)?;
         durable::sync_directories(root)?;
         let stem = job.stem();
         let mut number: u64 = 1;
@@ -589,6 +596,22 @@ pub(crate) fn like_outbox(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     std::os::unix::fs::chown(path, Some(theirs.uid()), Some(theirs.gid()))
+}
+
+/// Gives what root has put together to the outbox's own user: all but the links, which are BBB's
+/// own files.
+fn give_away(unfinished: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    for entry in walkdir::WalkDir::new(unfinished) {
+        let entry = entry?;
+        let kind = entry.file_type();
+        if kind.is_dir() || kind.is_file() && entry.metadata()?.nlink() == 1 {
+            like_outbox(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether nobody can still be busy with it.
