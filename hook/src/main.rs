@@ -28,7 +28,7 @@ mod stop;
 mod sweep;
 mod transport;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -111,9 +111,14 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             enroll::enroll(&cli.common.config, asked)?;
             checked(&Settings::read(&cli.common.config)?, false)
         }
-        Command::TryFolders { paths } => check::try_folders(paths)
-            .map(|()| 0)
-            .map_err(|e| Error::Disk(e.to_string())),
+        Command::TryFolders { paths } => Ok(match check::try_folders(paths) {
+            Ok(()) => 0,
+            Err(e) => {
+                // For the `check` that called this, not for the log.
+                let _ = writeln!(io::stdout(), "{e}");
+                1
+            }
+        }),
     }
 }
 

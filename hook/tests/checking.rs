@@ -210,3 +210,29 @@ fn settings_that_cannot_be_changed_by_a_program_are_left_alone() {
         "secret-token\n"
     );
 }
+
+#[test]
+fn what_only_root_can_read_is_of_no_use_to_the_service() {
+    // Root tries as BBB's user; `nobody` stands for that.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let peer = Peer::start();
+    let node = node(&peer);
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let line = passwd.lines().find(|l| l.starts_with("nobody:")).unwrap();
+    let uid: u32 = line.split(':').nth(2).unwrap().parse().unwrap();
+    let give = |path: &std::path::Path| std::os::unix::fs::chown(path, Some(uid), None).unwrap();
+    fs::set_permissions(node.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    give(&node.published_dir());
+    assert_found(&node, "ok", "BBB's user is nobody");
+    assert_found(&node, "fail", "http.token_file");
+    give(&node.path("token"));
+    let found = check(&node).1;
+    assert!(
+        !found
+            .iter()
+            .any(|f| f["what"].as_str().unwrap().contains("http.token_file")),
+        "{found:#?}"
+    );
+}

@@ -283,13 +283,16 @@ fn a_deletion_that_fails_is_told_and_tried_again() {
 fn an_interrupted_deletion_does_not_go_on_over_what_remains() {
     let (node, _peer) = ready(0);
     // Killed in the middle: one file of the video is gone.
-    fs::remove_file(
-        node.published_dir()
-            .join("video")
-            .join(ID)
-            .join("shapes.svg"),
-    )
-    .unwrap();
+    let file = node
+        .published_dir()
+        .join("video")
+        .join(ID)
+        .join("shapes.svg");
+    bbb_record(&node, &format!("rm {}; kill -9 $$", file.display()));
+    assert_eq!(node.run(&["prune"]).code, 1);
+    fs::remove_file(node.path("var/calls")).unwrap();
+    bbb_record(&node, "");
+    kept(&node, "a deletion of it was begun and did not end");
     kept(&node, "does not have its video as it lies here");
 }
 

@@ -1,5 +1,6 @@
 //! Folders that the hook writes in, tried as BBB's user: by a real write, rename, read and delete.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -42,6 +43,7 @@ pub(super) fn look(settings: &Settings, node: &Node) -> Vec<Finding> {
         Err(finding) => return vec![finding],
     };
     let mut findings = vec![user.finding()];
+    findings.extend(files(settings, &user));
     findings.extend(mounted(settings, &outbox));
     findings.extend(group(settings, &user));
     let sample = sample(&node.published_dir);
@@ -67,6 +69,26 @@ pub(super) fn look(settings: &Settings, node: &Node) -> Vec<Finding> {
     findings
 }
 
+/// Files that the service must be able to read.
+fn files(settings: &Settings, user: &User) -> Vec<Finding> {
+    let mut files = vec![("the settings", Some(&settings.path), 644)];
+    if settings.transport == TransportKind::Http {
+        files.push(("http.token_file", settings.http.token_file.as_ref(), 600));
+        files.push(("http.ca_file", settings.http.ca_file.as_ref(), 644));
+    }
+    let unreadable = files.into_iter().filter_map(|(key, file, mode)| {
+        let file = file?;
+        let (shown, name) = (file.display(), &user.name);
+        user.reads(file).err().map(|why| {
+            Finding::fail(
+                format!("{key} {shown}: as {name}: {why}"),
+                format!("chown {name} {shown} && chmod {mode} {shown}"),
+            )
+        })
+    });
+    unreadable.collect()
+}
+
 fn mend(key: &str, folder: &Path, user: &User) -> String {
     let (folder, name) = (folder.display(), &user.name);
     if key == "directory.spool_dir" {
@@ -76,8 +98,8 @@ fn mend(key: &str, folder: &Path, user: &User) -> String {
         );
     }
     format!(
-        "install -d -o {name} -g {name} {folder}, on the filesystem of BBB's published_dir where \
-         it is the outbox"
+        "install -d -o {name} {folder}, on the filesystem of BBB's published_dir where it is the \
+         outbox"
     )
 }
 
@@ -142,11 +164,43 @@ impl User {
 
     /// Tries a folder as this user.
     fn tries(&self, folder: &Path, link: Option<&Path>) -> Result<(), String> {
-        let me = rustix::process::geteuid();
-        if me.as_raw() == self.uid || !me.is_root() {
+        if !self.is_another() {
             return try_folder(folder, link).map_err(|e| e.to_string());
         }
         let program = std::env::current_exe().map_err(|e| e.to_string())?;
+        let mut words = vec![
+            program.into_os_string(),
+            "try-folders".into(),
+            folder.into(),
+        ];
+        words.extend(link.map(Into::into));
+        self.runs(&words)
+    }
+
+    /// Tries to read a file as this user.
+    fn reads(&self, file: &Path) -> Result<(), String> {
+        if !self.is_another() {
+            return fs::File::open(file).map(drop).map_err(|e| e.to_string());
+        }
+        fs::metadata(file).map_err(|e| e.to_string())?;
+        self.runs(&["test".into(), "-r".into(), file.into()])
+            .map_err(|why| {
+                if why.is_empty() {
+                    "it cannot be read".to_owned()
+                } else {
+                    why
+                }
+            })
+    }
+
+    /// Whether trying as this user means to become somebody else, which root alone can.
+    fn is_another(&self) -> bool {
+        let me = rustix::process::geteuid();
+        me.is_root() && me.as_raw() != self.uid
+    }
+
+    /// Runs a program as this user; gives what it said when it fails.
+    fn runs(&self, words: &[OsString]) -> Result<(), String> {
         // runuser belongs to util-linux, but not yet to that of Ubuntu 14.04.
         for change in [&["runuser", "-u"][..], &["sudo", "-n", "-u"]] {
             let mut command = Command::new(change[0]);
@@ -154,16 +208,14 @@ impl User {
                 .args(&change[1..])
                 .arg(&self.name)
                 .arg("--")
-                .arg(&program)
-                .arg("try-folders")
-                .arg(folder)
-                .args(link)
+                .args(words)
                 .stdin(Stdio::null());
             match command.output() {
                 Ok(output) if output.status.success() => return Ok(()),
                 Ok(output) => {
-                    let said = String::from_utf8_lossy(&output.stderr);
-                    return Err(said.lines().last().unwrap_or("it failed").to_owned());
+                    let said = [&output.stdout[..], &output.stderr[..]].concat();
+                    let said = String::from_utf8_lossy(&said);
+                    return Err(said.lines().next().unwrap_or_default().to_owned());
                 }
                 Err(_) => {}
             }

@@ -10,7 +10,7 @@ use recording::durable;
 use recording::{PlaybackFormat, RecordId};
 use serde::{Deserialize, Serialize};
 
-use super::{Outbox, like_outbox, to_json};
+use super::{Outbox, like_outbox, read_json, to_json};
 
 const DIR: &str = ".pruned";
 
@@ -48,6 +48,16 @@ impl Outbox {
         let path = dir.join(format!("{}.json", pruned.record_id));
         durable::write(&path, &to_json(pruned)?)?;
         like_outbox(&path)
+    }
+
+    /// Recordings whose deletion was begun here and never ended.
+    pub(crate) fn half_pruned(&self) -> BTreeSet<RecordId> {
+        let half = |id: &RecordId| {
+            let path = self.dir().join(DIR).join(format!("{id}.json"));
+            let noted = read_json::<Pruned>(&path).ok().flatten();
+            noted.is_some_and(|pruned| pruned.deleted_at.is_none())
+        };
+        self.pruned().into_iter().filter(half).collect()
     }
 
     /// Recordings whose deletion was begun here.

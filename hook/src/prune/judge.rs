@@ -50,6 +50,7 @@ pub(super) struct Judge<'a> {
     /// Of every recording, the newest confirmation in this outbox.
     confirmed: BTreeMap<(RecordId, PlaybackFormat), Timestamp>,
     expected: BTreeSet<PlaybackFormat>,
+    half_pruned: BTreeSet<RecordId>,
     folders: BTreeMap<RecordId, Vec<Folder>>,
     /// The earlier one of both clocks: one that is wrong must not make days pass.
     now: Timestamp,
@@ -111,6 +112,7 @@ impl<'a> Judge<'a> {
             digests: Digests::of(outbox),
             confirmed,
             expected,
+            half_pruned: outbox.half_pruned(),
             folders,
             now: introduction.time.min(Timestamp::now()),
         })
@@ -156,10 +158,19 @@ impl<'a> Judge<'a> {
     /// The receiver cannot be asked.
     pub(super) fn verdict(&self, id: &RecordId) -> Result<Verdict, Error> {
         let verdict = match self.here(id) {
-            Err(why) => return Ok(Verdict::Keep(why)),
+            Err(why) => Err(why),
             Ok(()) => self.at_receiver(id)?,
         };
-        Ok(verdict.unwrap_or_else(Verdict::Keep))
+        Ok(verdict.unwrap_or_else(|why| {
+            Verdict::Keep(if self.half_pruned.contains(id) {
+                format!(
+                    "a deletion of it was begun and did not end; {why}; look at what is left, then \
+                     bbb-record --delete {id}"
+                )
+            } else {
+                why
+            })
+        }))
     }
 
     /// What the node alone can tell.
