@@ -453,7 +453,7 @@ fn nothing_outside_the_folder_is_read_and_nobody_is_called() {
     let opened = inotify::WatchFlags::OPEN | inotify::WatchFlags::ACCESS;
     inotify::add_watch(&watch, &secret, opened).unwrap();
     let out = dir.path().join("out.mp4");
-    Finished::of(convert(&folder, &["--captions", "-o"]).arg(&out)).success();
+    Finished::of(convert(&folder, &["--subtitles", "tracks", "-o"]).arg(&out)).success();
     let frames = dir.path().join("frames");
     let wanted = [
         "--layout",
