@@ -400,7 +400,9 @@ fn wrong_settings_end_the_service_and_are_named() {
     with(":tests-password@", ":wrong@");
     let said = site.receiver(["check"]).all();
     assert!(
-        said.contains("FAIL") && said.contains("database.password_file"),
+        said.contains("FAIL")
+            && said.contains("refuses: Access denied")
+            && said.contains("password_file"),
         "{said}"
     );
     assert!(!said.contains("wrong@"), "{said}");
