@@ -31,7 +31,8 @@ fn upload_to(pod: &StandInPod, secrets: &Path, more: &str) -> Site {
 fn killed_between_any_two_requests_there_is_one_video_and_one_encoding() {
     let pod = StandInPod::start();
     let secrets = tempfile::tempdir().unwrap();
-    let mut site = upload_to(&pod, secrets.path(), "settle_time: 200ms");
+    let limits = "settle_time: 200ms, encoding: {at_once: 100}";
+    let mut site = upload_to(&pod, secrets.path(), limits);
     let mut held = 0;
     for kind in [FaultKind::HangAfter, FaultKind::HangBefore] {
         for request in 0..REQUESTS {
