@@ -44,11 +44,11 @@ pub(crate) fn backfill(
     if !asked.dry_run {
         jobs = queue(settings, &node, &outbox, &mut lines, &stop);
     }
+    // A closed pipe (`| head`) is no failure.
+    let _ = report::tell(&lines, asked.dry_run, out);
     if let Some(path) = &asked.report {
         report::write(path, &lines).map_err(|e| Error::disk("cannot write", path, &e))?;
     }
-    // A closed pipe (`| head`) is no failure.
-    let _ = report::tell(&lines, asked.dry_run, out);
     if stop.asked() {
         info!("stopped; the same command goes on from here");
         return Ok(1);

@@ -78,6 +78,11 @@ pub(crate) fn prune(
     let receiver = Receiver::open(settings)?;
     let judge = Judge::of(settings, &node, &outbox, &receiver)?;
     let mut lines = Vec::new();
+    // Nothing is deleted of which no report could tell.
+    if let Some(path) = &asked.report {
+        report(path, &lines)
+            .map_err(|e| Error::input(format!("--report {}: {e}", path.display())))?;
+    }
     for candidate in judge.candidates() {
         if stop.asked() {
             info!("stopped; the next run goes on");
@@ -100,10 +105,10 @@ pub(crate) fn prune(
             at: Timestamp::now(),
         });
     }
+    let _ = tell(&lines, asked.dry_run, out);
     if let Some(path) = &asked.report {
         report(path, &lines).map_err(|e| Error::disk("cannot write", path, &e))?;
     }
-    let _ = tell(&lines, asked.dry_run, out);
     Ok(u8::from(lines.iter().any(|l| l.outcome == Outcome::Failed)))
 }
 

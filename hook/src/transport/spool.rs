@@ -32,7 +32,12 @@ fn harmless(value: &str) -> Option<String> {
         .map(|c| if kept(c) { c } else { '_' })
         .take(64)
         .collect();
-    (!name.is_empty()).then_some(name)
+    // Folders of the receiver's own, where nobody would take the package from.
+    match name.to_ascii_lowercase().as_str() {
+        "" => None,
+        "incoming" | "rejected" => Some(format!("_{name}")),
+        _ => Some(name),
+    }
 }
 
 /// Writes a package into a file, going on after what of it is there already.

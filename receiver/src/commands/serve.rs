@@ -59,7 +59,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         addresses(config)?,
         shared.wake.clone(),
     );
-    let routes = web::routes(ledger.clone(), shared.uploads.clone(), videos, metrics);
+    let routes = web::routes(
+        ledger.clone(),
+        shared.archive.clone(),
+        shared.uploads.clone(),
+        videos,
+        metrics,
+    );
 
     pipeline::recover(&shared).await?;
     let watchdog = systemd::watchdog(ledger.clone(), shared.clone(), stopping.clone());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use recording::durable::{self, UNFINISHED_PREFIX};
 use recording::manifest::MEMBER_NAME;
-use recording::{Manifest, PlaybackFormat, RecordId};
+use recording::{Digest, Manifest, PlaybackFormat, RecordId};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 /// Where recordings are kept.
@@ -61,6 +61,21 @@ impl Archive {
         }
     }
 
+    /// Whether the archive really holds this content: its manifest, and every file in its size. The
+    /// ledger only remembers that it once did.
+    pub(crate) fn is_sound(&self, id: &RecordId, format: &PlaybackFormat, digest: &Digest) -> bool {
+        let held = self.manifest(id, format).ok().flatten();
+        held.is_some_and(|held| held.digest == *digest && self.has_files_of(&held))
+    }
+
+    fn has_files_of(&self, manifest: &Manifest) -> bool {
+        let published = self.root.join("published");
+        manifest.files.iter().all(|file| {
+            fs::symlink_metadata(published.join(&file.path))
+                .is_ok_and(|found| found.is_file() && found.len() == file.size)
+        })
+    }
+
     fn manifest_path(&self, id: &RecordId, format: &PlaybackFormat) -> PathBuf {
         self.root
             .join("manifests")
@@ -71,7 +86,7 @@ impl Archive {
     /// Where a package is unpacked.
     pub(super) fn room(&self, package: &str) -> PathBuf {
         // A package's id may be a file's name; its digest is always a plain name.
-        let name = recording::Digest::of(package.as_bytes());
+        let name = Digest::of(package.as_bytes());
         self.root.join(format!("{UNFINISHED_PREFIX}{name}"))
     }
 
@@ -103,14 +118,15 @@ impl Archive {
             other => other?,
         };
         if let Some(held) = held.filter(|_| place.is_dir()) {
-            if held.digest == manifest.digest {
+            if held.digest == manifest.digest && self.has_files_of(&held) {
                 // Published again as it was: what came before that is older now.
                 if held.published_at < manifest.published_at {
                     durable::write(&self.manifest_path(id, format), &manifest.to_json()?)?;
                 }
                 return Ok(true);
             }
-            if held.published_at > manifest.published_at {
+            // A damaged copy gives way to a good one.
+            if held.digest != manifest.digest && held.published_at > manifest.published_at {
                 self.keep_overtaken(&unpacked, manifest)?;
                 return Ok(false);
             }

@@ -37,8 +37,9 @@ impl Uploads {
         if stands != offset {
             return Err(Failure::Offset(stands));
         }
+        let told_now = upload.length.is_none() && length.is_some();
         if let Some(length) = length {
-            self.settle_length(&mut upload, length, offset).await?;
+            settle_length(&mut upload, length, offset)?;
         }
         let end = upload.length.unwrap_or(self.0.max_size);
         check_length(headers, end.saturating_sub(offset))?;
@@ -53,36 +54,17 @@ impl Uploads {
             self.check_room(content_length(headers))?;
             self.take(&mut upload, body, checksum, offset).await?
         };
+        // A request that was refused has changed nothing, its length included.
+        if told_now && !upload.complete {
+            let (inner, settled) = (self.0.clone(), upload.clone());
+            spawn_blocking(move || inner.store.save(&settled)).await??;
+        }
         let mut response = StatusCode::NO_CONTENT.into_response();
         response
             .headers_mut()
             .insert(UPLOAD_OFFSET.clone(), offset.into());
         self.add_expiry(&upload, response.headers_mut())?;
         Ok(response)
-    }
-
-    /// Notes the length of an upload that was made without; once known it stays.
-    async fn settle_length(
-        &self,
-        upload: &mut Upload,
-        length: u64,
-        offset: u64,
-    ) -> Result<(), Failure> {
-        match upload.length {
-            Some(known) if known == length => return Ok(()),
-            Some(known) => {
-                let why = format!("Upload-Length is {known} already and cannot change");
-                return Err(refuse(StatusCode::BAD_REQUEST, why));
-            }
-            None if length < offset => {
-                let why = format!("Upload-Length is less than the {offset} bytes that are here");
-                return Err(refuse(StatusCode::BAD_REQUEST, why));
-            }
-            None => upload.length = Some(length),
-        }
-        let (inner, settled) = (self.0.clone(), upload.clone());
-        spawn_blocking(move || inner.store.save(&settled)).await??;
-        Ok(())
     }
 
     /// Writes a request's body; gives the offset reached. The caller has the turn.
@@ -113,4 +95,20 @@ impl Uploads {
         }
         Ok(offset)
     }
+}
+
+/// Takes the length of an upload that was made without; once known it stays.
+fn settle_length(upload: &mut Upload, length: u64, offset: u64) -> Result<(), Failure> {
+    let why = match upload.length {
+        Some(known) if known == length => return Ok(()),
+        Some(known) => format!("Upload-Length is {known} already and cannot change"),
+        None if length < offset => {
+            format!("Upload-Length is less than the {offset} bytes that are here")
+        }
+        None => {
+            upload.length = Some(length);
+            return Ok(());
+        }
+    };
+    Err(refuse(StatusCode::BAD_REQUEST, why))
 }

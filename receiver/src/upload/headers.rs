@@ -10,6 +10,8 @@ use recording::protocol::FILES_PATH;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::store;
+
 /// The only version of the protocol there is.
 pub(crate) const VERSION: &str = "1.0.0";
 /// What is offered beyond the core.
@@ -145,12 +147,16 @@ pub(crate) fn concat(headers: &HeaderMap) -> Result<Option<Concat>, Refused> {
 /// The id in an upload's address, with or without scheme and host.
 fn id_in(address: &str) -> Option<String> {
     let path = match address.split_once("://") {
-        Some((_, rest)) => rest.find('/').map(|at| &rest[at..])?,
+        Some(("http" | "https", rest)) => rest.find('/').map(|at| &rest[at..])?,
+        Some(_) => return None,
         None => address,
     };
-    // A proxy may serve this below a path of its own.
-    let (_, id) = path.trim_end_matches('/').rsplit_once(FILES_PATH)?;
-    (!id.is_empty() && !id.contains('/')).then(|| id.to_owned())
+    // A proxy may serve this below a path of its own; anything else would be several addresses run
+    // together, of which all but one would be lost.
+    let (before, id) = path.trim_end_matches('/').split_once(FILES_PATH)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._~-/".contains(c);
+    let is_path = before.is_empty() || before.starts_with('/');
+    (is_path && before.chars().all(plain) && store::is_id(id)).then(|| id.to_owned())
 }
 
 /// Checks the content type of a chunk.
@@ -266,33 +272,39 @@ mod tests {
         let read = |value: &str| concat(&with(&UPLOAD_CONCAT, value));
         assert_eq!(read("partial").unwrap(), Some(Concat::Partial));
         let ids = |ids: &[&str]| Some(Concat::Final(ids.iter().map(|id| (*id).into()).collect()));
+        let (a, b) = ("a".repeat(32), "b".repeat(32));
         for (text, named) in [
-            ("final;/files/a", ids(&["a"])),
+            (format!("final;/files/{a}"), ids(&[&a])),
             (
-                "final; https://x.example/pod/files/a /files/b/",
-                ids(&["a", "b"]),
+                format!("final; https://x.example/pod/files/{a} /files/{b}/"),
+                ids(&[&a, &b]),
             ),
             (
-                "final;http://x.example:8085/files/a  /files/a",
-                ids(&["a", "a"]),
+                format!("final;http://x.example:8085/files/{a}  /files/{a}"),
+                ids(&[&a, &a]),
             ),
         ] {
-            assert_eq!(read(text).unwrap(), named, "{text}");
+            assert_eq!(read(&text).unwrap(), named, "{text}");
         }
         for wrong in [
-            "",
-            "Partial",
-            "final",
-            "final;",
-            "final; ",
-            "final;a",
-            "final;/files/",
-            "final;/files/a/b",
-            "final;https://x.example",
-            "final;/files/a,/files/b ..",
+            "".to_owned(),
+            "Partial".into(),
+            "final".into(),
+            "final;".into(),
+            "final; ".into(),
+            format!("final;{a}"),
+            "final;/files/".into(),
+            "final;/files/a".into(),
+            format!("final;/files/{a}/b"),
+            "final;https://x.example".into(),
+            format!("final;/files/{a},/files/{b}"),
+            format!("final;/files/{a};/files/{b}"),
+            format!("final;junk/files/{b}"),
+            format!("final;/other/files/nope/files/{b}"),
+            format!("final;ftp://x.example/files/{b}"),
         ] {
             assert_eq!(
-                read(wrong).unwrap_err().0,
+                read(&wrong).unwrap_err().0,
                 StatusCode::BAD_REQUEST,
                 "{wrong}"
             );

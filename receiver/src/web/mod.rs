@@ -22,6 +22,7 @@ use recording::protocol::{
 };
 
 pub(crate) use self::listen::serve;
+use crate::import::Archive;
 use crate::ledger::{Ledger, LedgerError};
 use crate::upload::Uploads;
 
@@ -30,6 +31,7 @@ use self::video::Videos;
 /// What the handlers need.
 struct Service {
     ledger: Ledger,
+    archive: Archive,
     metrics: PrometheusHandle,
     max_size: u64,
     patience: enrol::Patience,
@@ -38,12 +40,14 @@ struct Service {
 /// All routes.
 pub(crate) fn routes(
     ledger: Ledger,
+    archive: Archive,
     uploads: Uploads,
     videos: Videos,
     metrics: PrometheusHandle,
 ) -> Router {
     let service = Arc::new(Service {
         ledger,
+        archive,
         metrics,
         max_size: uploads.max_size(),
         patience: enrol::Patience::default(),
@@ -110,7 +114,7 @@ async fn recording_state(
                 "this node has sent no such recording",
             );
         }
-        Ok(packages) => packages,
+        Ok(packages) => nodes::as_archived(&service, &record_id, packages).await,
         Err(error) => return failed(&error),
     };
     let stage = match service.ledger.recording(&record_id).await {

@@ -14,8 +14,9 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use recording::protocol::{
     Introduction, Known, KnownQuestion, LONGEST_PROBE, MOST_AT_ONCE, NodeRecordings, NodeReport,
-    NodeStates, PROTOCOL_VERSION, Probed,
+    NodeStates, PROTOCOL_VERSION, PackageState, PackageStatus, Probed,
 };
+use recording::{Digest, PlaybackFormat, RecordId};
 use serde::Deserialize;
 
 use super::{Service, auth, failed, refusal};
@@ -81,9 +82,81 @@ pub(super) async fn known(
         return too_many();
     }
     match service.ledger.known_packages(&question.packages).await {
-        Ok(packages) => Json(Known { packages }).into_response(),
+        Ok(packages) => {
+            let found = question.packages.into_iter().zip(packages);
+            let packages = looked_at(&service, found, |(package, status)| Content {
+                record_id: &package.record_id,
+                format: &package.format,
+                digest: &package.digest,
+                status: status.as_mut(),
+            })
+            .await;
+            let packages = packages.into_iter().map(|(_, status)| status).collect();
+            Json(Known { packages }).into_response()
+        }
         Err(error) => failed(&error),
     }
+}
+
+/// Some content, and what the ledger says of it.
+struct Content<'a> {
+    record_id: &'a RecordId,
+    format: &'a PlaybackFormat,
+    digest: &'a Digest,
+    status: Option<&'a mut PackageStatus>,
+}
+
+/// What the ledger calls archived but the archive does not hold in full any more counts as
+/// rejected: it must be sent again, and a node must not delete its own copy.
+async fn looked_at<T: Send + 'static>(
+    service: &Service,
+    items: impl IntoIterator<Item = T>,
+    content: fn(&mut T) -> Content<'_>,
+) -> Vec<T> {
+    let archive = service.archive.clone();
+    let mut items: Vec<T> = items.into_iter().collect();
+    let look = move || {
+        for item in &mut items {
+            let content = content(item);
+            let Some(status) = content.status else {
+                continue;
+            };
+            if *status == PackageStatus::Archived
+                && !archive.is_sound(content.record_id, content.format, content.digest)
+            {
+                tracing::error!(record_id = %content.record_id, format = %content.format,
+                    "the archive's copy is gone or damaged; it has to be sent again");
+                *status = PackageStatus::Rejected;
+            }
+        }
+        items
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+/// The packages of one recording, held against the archive.
+pub(super) async fn as_archived(
+    service: &Service,
+    record_id: &RecordId,
+    packages: Vec<PackageState>,
+) -> Vec<PackageState> {
+    let items = packages
+        .into_iter()
+        .map(|package| (record_id.clone(), package));
+    let looked = looked_at(service, items, |(record_id, package)| Content {
+        record_id,
+        format: &package.format,
+        digest: &package.digest,
+        status: Some(&mut package.status),
+    })
+    .await;
+    let mut packages: Vec<_> = looked.into_iter().map(|(_, package)| package).collect();
+    for package in &mut packages {
+        if package.status == PackageStatus::Rejected && package.reason.is_none() {
+            package.reason = Some("the archive's copy is gone or damaged".to_owned());
+        }
+    }
+    packages
 }
 
 pub(super) async fn states(
@@ -154,6 +227,13 @@ pub(super) async fn recordings(
         Ok(recordings) => recordings,
         Err(error) => return failed(&error),
     };
+    let recordings = looked_at(&service, recordings, |recording| Content {
+        record_id: &recording.record_id,
+        format: &recording.format,
+        digest: &recording.digest,
+        status: Some(&mut recording.status),
+    })
+    .await;
     let next = recordings
         .last()
         .filter(|_| recordings.len() as u64 == u64::from(limit))
