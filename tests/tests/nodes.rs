@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -259,4 +260,30 @@ fn everything_is_asked_with_a_token_and_in_its_own_words() {
         get(&client, "/api/v1/node/recordings?limit=0&after=%2F")["recordings"],
         json!([])
     );
+}
+
+#[test]
+fn what_the_archive_lost_is_not_called_archived_and_comes_again() {
+    let site = Site::start();
+    let id = format!("{}-1600000000000", "a".repeat(40));
+    send(&site, &id, &["notes"]);
+    let status = || site.state(&id).unwrap()["packages"][0]["status"].clone();
+    assert_eq!(status(), "archived");
+    let folder = site.path("receiver/archive/published/notes").join(&id);
+    let damages: [fn(&Path); 2] = [
+        |file| fs::write(file, "<recording/>").unwrap(),
+        |file| fs::remove_dir_all(file.parent().unwrap()).unwrap(),
+    ];
+    for damage in damages {
+        let xml = folder.join("metadata.xml");
+        let whole = fs::read(&xml).unwrap();
+        damage(&xml);
+        assert_eq!(status(), "rejected");
+        fs::remove_dir_all(site.outbox()).unwrap();
+        send(&site, &id, &["notes"]);
+        eventually("the archive has it again", LONG, || {
+            (status() == "archived").then_some(())
+        });
+        assert_eq!(fs::read(&xml).unwrap(), whole);
+    }
 }

@@ -131,6 +131,8 @@ mod tests {
             ("..", None),
             ("  ", None),
             ("-rf", Some("rf")),
+            ("Incoming", Some("_Incoming")),
+            ("rejected", Some("_rejected")),
         ] {
             assert_eq!(harmless(value).as_deref(), wanted, "{value}");
         }
