@@ -14,7 +14,7 @@ use crate::import::{self, Content, UnpackError};
 use crate::playback::{self, Address, Connection, PlaybackError, Progress};
 
 /// Where in a folder of work a source that had to be brought is kept.
-const ROOM: &str = "source";
+const ROOM: &str = ".bbb2pod-source";
 /// The file that tells which source it is.
 const WHICH: &str = "which.txt";
 /// The file that tells that a package has been unpacked to its end.
@@ -49,6 +49,9 @@ pub(crate) enum SourceError {
     /// Somebody else is bringing a source to the same folder.
     #[error("{} is in use by another conversion", .0.display())]
     Busy(PathBuf),
+    /// What lies there was not put there by a conversion.
+    #[error("{} holds files that are not ours; choose another folder with --work-dir", .0.display())]
+    Foreign(PathBuf),
     /// Reading or writing failed.
     #[error("{doing} {}: {source}", path.display())]
     Io {
@@ -67,7 +70,7 @@ impl SourceError {
         match self {
             SourceError::Playback(error) => error.is_transient(),
             SourceError::Package { why, .. } => matches!(why, UnpackError::Failed { .. }),
-            SourceError::Content { .. } => false,
+            SourceError::Content { .. } | SourceError::Foreign(_) => false,
             SourceError::Busy(_) => true,
             SourceError::Io { source, .. } => source.kind() != io::ErrorKind::NotFound,
         }
@@ -271,6 +274,11 @@ impl Room {
         };
         let path = room.dir.join(WHICH);
         if fs::read_to_string(&path).ok().as_deref() != Some(which) {
+            let is_ours = path.is_file();
+            let mut entries = fs::read_dir(&room.dir).map_err(failed("reading", &room.dir))?;
+            if !is_ours && entries.next().is_some() {
+                return Err(SourceError::Foreign(room.dir));
+            }
             room.clear()?;
             durable::write(&path, which.as_bytes()).map_err(failed("writing", &path))?;
         }

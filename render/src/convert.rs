@@ -1,6 +1,6 @@
 //! One recording turned into one MP4: the whole of it in one call.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ pub fn convert<'a>(
     let bytes = std::fs::metadata(&unfinished.path)
         .map_err(|e| Error::io("reading", &unfinished.path, e))?
         .len();
-    unfinished.finish(output)?;
+    unfinished.finish(&dir.join(&name))?;
     work.remove()?;
     film.fonts.report_missing(&film.timeline.warnings);
     Ok(Report {
@@ -194,15 +194,22 @@ fn parts_of(output: &Path) -> Result<(PathBuf, String), Error> {
         option: "output",
         why: format!("{}: {why}", output.display()),
     };
+    // A film takes its name by a renaming, which would put it in the place of a device or a link.
+    let linked = fs::symlink_metadata(output).is_ok_and(|found| found.is_symlink());
+    let followed = match linked {
+        true => Some(output.canonicalize().map_err(|e| bad(&e.to_string()))?),
+        false => None,
+    };
+    let output = followed.as_deref().unwrap_or(output);
+    if fs::metadata(output).is_ok_and(|found| !found.is_file()) {
+        return Err(bad("there is something that is no regular file"));
+    }
     let name = output.file_name().ok_or_else(|| bad("not a file name"))?;
     let dir = match output.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
     let dir = dir.canonicalize().map_err(|e| bad(&e.to_string()))?;
-    if output.is_dir() {
-        return Err(bad("a folder"));
-    }
     Ok((dir, name.to_string_lossy().into_owned()))
 }
 

@@ -1,6 +1,7 @@
 //! A contact sheet: frames of a finished film side by side in one picture, to judge it at a glance.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// When ffmpeg fails, or the picture cannot be written.
 pub fn write(film: &Path, duration: Millis, sheet: &Path, tools: &Tools) -> Result<(), Error> {
+    // ffmpeg does not always tell that it could not write.
+    fs::File::create(sheet).map_err(|e| Error::io("making", sheet, e))?;
     let count = COLUMNS * ROWS;
     let file = |path: &Path| {
         let mut name = OsString::from("file:");
@@ -59,5 +62,13 @@ pub fn write(film: &Path, duration: Millis, sheet: &Path, tools: &Tools) -> Resu
         .arg(file(sheet));
     Processes::new(PATIENCE)
         .spawn(&mut command, "drawing the contact sheet", Pipe::Input)?
-        .finish()
+        .finish()?;
+    match fs::metadata(sheet) {
+        Ok(written) if written.len() > 0 => Ok(()),
+        Ok(_) => Err(Error::BadFile {
+            path: sheet.to_path_buf(),
+            why: "ffmpeg left the contact sheet empty; is the disk full?".into(),
+        }),
+        Err(e) => Err(Error::io("reading", sheet, e)),
+    }
 }
