@@ -366,7 +366,7 @@ mod tests {
         ];
         tar(&package, &several);
         let found = brought(&package, &work).unwrap();
-        assert_eq!(found.folder, work.join("source/files/presentation/r"));
+        assert_eq!(found.folder, work.join(ROOM).join("files/presentation/r"));
         assert!(found.folder.join("shapes.svg").is_file());
         found.remove();
         assert!(!work.exists());
@@ -406,7 +406,7 @@ mod tests {
         drop(brought(&package, &work).unwrap());
         assert!(mark.exists());
         // What a killed unpacking left is not taken for whole.
-        fs::remove_file(work.join("source/whole.txt")).unwrap();
+        fs::remove_file(work.join(ROOM).join(WHOLE)).unwrap();
         drop(brought(&package, &work).unwrap());
         assert!(!mark.exists());
         fs::write(&mark, "").unwrap();

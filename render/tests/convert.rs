@@ -194,6 +194,11 @@ fn damaged_media_cost_a_warning_not_the_film() {
         "{:?}",
         report.warnings
     );
+    assert!(
+        report.warnings.iter().any(|w| w.what == "sound cut short"),
+        "{:?}",
+        report.warnings
+    );
 
     let mut noise = whole.clone();
     for byte in noise.iter_mut().skip(3000).step_by(11) {

@@ -155,7 +155,7 @@ fn a_killed_download_goes_on_where_it_was() {
     let log = dir.path().join("log");
     let more = ["--json", "--sheet", "sheet.png", "-o"];
     let running = Running::start(convert(&page, &more).arg(&out).current_dir(&dir), &log);
-    let partial = dir.path().join(".out.mp4.work/source/partial");
+    let partial = dir.path().join(".out.mp4.work/.bbb2pod-source/partial");
     eventually("the webcams are half there", LONG, || {
         names_in(&partial)
             .iter()

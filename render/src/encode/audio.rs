@@ -22,6 +22,8 @@ const SAMPLES_PER_SECOND: u64 = 48_000;
 /// ffmpeg's AAC begins with a frame that is not to be heard. A file written to a pipe cannot say
 /// so; when the parts are joined, the sound is moved by as much.
 const UNHEARD_SECONDS: f64 = 1024.0 / SAMPLES_PER_SECOND as f64;
+/// Sound that ends no more than this before the film is as recordings are.
+const EARLY_END: Millis = Millis(2000);
 /// Codecs that an MP4 may hold and that players expect in one.
 pub(crate) const COPIED: [&str; 3] = ["opus", "aac", "mp3"];
 
@@ -79,6 +81,7 @@ pub(crate) fn encode(film: &Film<'_>, work: &Work) -> Result<(), Error> {
             Sound::Copied(media) => (media, copy(film, media, path)),
             Sound::Encoded(media) => (media, encoded(film, media, path)),
         };
+        tell_early_end(film, media);
         match made {
             Err(error @ Error::Child { .. }) if !error.is_transient() => {
                 film.timeline.warnings.add(
@@ -92,6 +95,50 @@ pub(crate) fn encode(film: &Film<'_>, work: &Work) -> Result<(), Error> {
         }
     })
     .map(|_| ())
+}
+
+/// Tells when a file's sound ends long before the film does; the rest is filled with silence.
+fn tell_early_end(film: &Film<'_>, media: &Media) {
+    let Some(until) = heard_until(film, media) else {
+        return;
+    };
+    if until.0 + EARLY_END.0 < film.grid.instant(film.end()).0 {
+        film.timeline.warnings.add(
+            "sound cut short",
+            media.path.strip_prefix(film.source.dir()).ok(),
+            format!("nothing can be heard from {until} s on"),
+        );
+    }
+}
+
+/// Where the last sound of a file ends, found by reading it through without decoding: what a
+/// damaged file says of its own length need not be so.
+fn heard_until(film: &Film<'_>, media: &Media) -> Option<Millis> {
+    let mut command = quiet(&film.tools.ffmpeg);
+    command
+        .arg("-nostdin")
+        .args(input(&media.path))
+        .args(["-map", "0:a:0", "-c", "copy", "-f", "null"])
+        .args(["-progress", "pipe:1", "-"]);
+    let mut process = film
+        .processes
+        .spawn(&mut command, "looking where the sound ends", Pipe::Output)
+        .ok()?;
+    let mut told = Vec::new();
+    let mut buffer = vec![0; 1 << 12];
+    while let Ok(n @ 1..) = process.read(&mut buffer) {
+        told.extend_from_slice(&buffer[..n]);
+    }
+    // How far it came is told also when it ends badly.
+    process.finish().ok();
+    let told = String::from_utf8_lossy(&told);
+    let microseconds = told.lines().rev().find_map(|line| {
+        line.strip_prefix("out_time_us=")?
+            .trim()
+            .parse::<u64>()
+            .ok()
+    })?;
+    Some(Millis(microseconds / 1000))
 }
 
 /// A command that reads a file's sound from an instant on, its own times kept.

@@ -268,7 +268,7 @@ async fn a_wrong_account_or_address_is_one_line_without_its_password() {
         let password_file = room.files.path().join("password");
         fs::write(&password_file, format!("{secret}\n")).unwrap();
         for (url, file, words) in [
-            (right.clone(), Some(password_file), "database.password_file"),
+            (right.clone(), Some(password_file), "in its password_file"),
             (format!("{right}x"), None, "check the name of the database"),
             (
                 match engine {
