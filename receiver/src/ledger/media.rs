@@ -3,7 +3,7 @@
 use recording::{Digest, PlaybackFormat, RecordId};
 use sqlx::Row;
 
-use super::recordings::step;
+use super::progress::step;
 use super::{Ledger, LedgerError, Level, Stage, now, parsed, signed, story, unsigned};
 
 /// The video of a recording.

@@ -3,6 +3,7 @@
 //! Whoever acts writes here before it acknowledges anything. Commits reach the disk
 //! (`synchronous = FULL`), readers never wait for writers (WAL). Each submodule is one noun.
 
+mod archived;
 mod backup;
 mod enrolments;
 mod media;
@@ -10,6 +11,7 @@ mod node_states;
 mod nodes;
 mod owners;
 mod packages;
+mod progress;
 mod recordings;
 mod registrations;
 mod stage;
@@ -22,12 +24,12 @@ use jiff::Timestamp;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+pub(crate) use archived::Imported;
 pub(crate) use media::{Media, NewMedia};
 pub(crate) use node_states::Told;
 pub(crate) use nodes::Node;
 pub(crate) use owners::{Decided, can_be_assigned};
 pub(crate) use packages::{NewPackage, Package};
-pub(crate) use recordings::Imported;
 pub(crate) use registrations::Registered;
 pub(crate) use stage::{Recording, Stage};
 pub(crate) use story::Level;
@@ -203,6 +205,40 @@ pub(crate) mod testing {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&dir.path().join("ledger.db")).await.unwrap();
         (dir, ledger)
+    }
+
+    /// A package that waits for import, and what is found in it.
+    pub(crate) async fn arrive(
+        ledger: &Ledger,
+        package_id: &str,
+        content: &str,
+        published: i64,
+    ) -> (super::Package, super::Imported) {
+        let found = super::Imported {
+            record_id: "r-1".parse().unwrap(),
+            format: "presentation".parse().unwrap(),
+            digest: recording::Digest::of(content.as_bytes()),
+            bytes: 1,
+            published_at: jiff::Timestamp::from_second(published).unwrap(),
+            title: Some("Title".into()),
+            started_at: None,
+            warnings: vec!["odd".into()],
+        };
+        let new = super::NewPackage {
+            id: package_id.into(),
+            file: format!("{package_id}.tar"),
+            node: Some("bbb1".into()),
+            record_id: Some(found.record_id.clone()),
+            format: Some(found.format.clone()),
+            digest: Some(found.digest),
+            bytes: 1,
+        };
+        ledger.add_package(&new).await.unwrap();
+        ledger.add_package(&new).await.unwrap();
+        (
+            ledger.waiting_package(package_id).await.unwrap().unwrap(),
+            found,
+        )
     }
 
     /// A recording with one format in the archive.

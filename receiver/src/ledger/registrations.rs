@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use recording::{Digest, RecordId};
 use sqlx::Row;
 
-use super::recordings::step;
+use super::progress::step;
 use super::{Ledger, LedgerError, Level, Stage, parsed, story, time, unsigned};
 
 /// Something that exists in Pod for a recording.
