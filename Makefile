@@ -2,13 +2,14 @@
 # make demo RECORDING=/path/to/...   the same on a real published/presentation/ID
 # make test                          every test
 # make lint                          formatting and lints
+# make deb                           the two Debian packages, in target/debian
 #
 # Everything is built in the release profile: one build of the dependencies serves all.
 
 CARGO ?= cargo
 RECORDING ?=
 
-.PHONY: build demo test lint install
+.PHONY: build demo test lint deb install
 
 build:
 	$(CARGO) build --release --workspace
@@ -22,6 +23,9 @@ test: install build
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+deb:
+	CARGO="$(CARGO)" packaging/build.sh
 
 install:
 	@tests/install.sh

@@ -21,6 +21,7 @@ need_command /usr/sbin/sshd openssh-server
 need_command ssh openssh-client
 need_command openssl openssl
 need_command curl curl
+need_command promtool prometheus
 need_command python3 python3
 command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || missing="$missing mariadb-server-core"
 need_command mariadb mariadb-client-core

@@ -98,12 +98,17 @@ Exit codes: 0 all confirmed; 1 some are not; 2 settings; 3 the receiver cannot b
     bbb2pod-hook status
   The oldest job that waits, for a monitoring script:
     bbb2pod-hook status --json | jq '.jobs[0]'
+  For Prometheus' node_exporter (bbb2pod-hook-textfile.timer does it every minute):
+    bbb2pod-hook status --textfile /var/lib/prometheus/node-exporter/bbb2pod.prom
 
-Exit codes: 0 all is well; 1 something is failing; 2 settings.")]
+Exit codes: 0 all is well, or the textfile is written; 1 something is failing; 2 settings.")]
     Status {
         /// One JSON object instead of text
         #[arg(long)]
         json: bool,
+        /// Write numbers for node_exporter into this file instead
+        #[arg(long, value_name = "FILE", conflicts_with = "json")]
+        textfile: Option<PathBuf>,
     },
     /// Take what was published before the hook was there into the outbox
     ///

@@ -15,6 +15,7 @@ mod error;
 mod failure;
 mod filters;
 mod inventory;
+mod metrics;
 mod moves;
 mod outbox;
 mod prune;
@@ -85,8 +86,11 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             let mut out = io::stdout().lock();
             backfill::backfill(&settings?, asked, &mut out)
         }
-        Command::Status { json } => {
+        Command::Status { json, textfile } => {
             let status = status::status(&settings?)?;
+            if let Some(path) = textfile {
+                return metrics::write(&status, path).map(|()| 0);
+            }
             let mut out = io::stdout().lock();
             let written = if *json {
                 status.write_json(&mut out)

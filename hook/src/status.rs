@@ -22,32 +22,32 @@ const RECENT: usize = 10;
 pub(crate) struct Status {
     outbox_dir: String,
     /// Whether a `send` is at work.
-    sending: bool,
+    pub(crate) sending: bool,
     /// `http.window`, while it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     outside_window: Option<String>,
-    jobs: Vec<JobStatus>,
+    pub(crate) jobs: Vec<JobStatus>,
     /// Jobs whose `job.json` cannot be read.
-    unreadable: Vec<Unreadable>,
-    publish_errors: Vec<PublishError>,
+    pub(crate) unreadable: Vec<Unreadable>,
+    pub(crate) publish_errors: Vec<PublishError>,
     /// Confirmed lately, newest first.
-    done: Vec<Done>,
+    pub(crate) done: Vec<Done>,
 }
 
 #[derive(Debug, Serialize)]
-struct JobStatus {
+pub(crate) struct JobStatus {
     job: String,
     record_id: String,
     format: String,
-    state: State,
-    published_at: Timestamp,
+    pub(crate) state: State,
+    pub(crate) published_at: Timestamp,
     files: u64,
-    bytes: u64,
+    pub(crate) bytes: u64,
     attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_try: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,15 +59,35 @@ struct JobStatus {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
+pub(crate) enum State {
     Waiting,
     Uploading,
     WaitingForConfirmation,
     Failing,
 }
 
+impl State {
+    /// All of them.
+    pub(crate) const ALL: [State; 4] = [
+        State::Waiting,
+        State::Uploading,
+        State::WaitingForConfirmation,
+        State::Failing,
+    ];
+
+    /// The name, as in JSON.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Uploading => "uploading",
+            State::WaitingForConfirmation => "waiting_for_confirmation",
+            State::Failing => "failing",
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
-struct Unreadable {
+pub(crate) struct Unreadable {
     job: String,
     error: String,
 }

@@ -12,6 +12,7 @@
 pub mod digest;
 pub mod durable;
 pub mod events;
+pub mod exposition;
 pub mod manifest;
 pub mod metadata;
 pub mod names;

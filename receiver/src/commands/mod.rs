@@ -2,6 +2,7 @@
 
 mod backfill;
 mod check;
+mod erase;
 mod export;
 mod forget_links;
 mod node;

@@ -79,6 +79,21 @@ Example:
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Remove everything that is kept of a recording here; what is in Pod and on nodes stays there
+    #[command(after_help = "Examples:
+  See what would go:
+    bbb2pod-receiver recording erase 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
+  With the service stopped, let it go:
+    bbb2pod-receiver recording erase 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 --yes")]
+    Erase {
+        /// The record id
+        record_id: String,
+        /// Do it; it cannot be undone
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
 }
 
 /// What a recording waits for, or how it ended.
@@ -190,6 +205,11 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             ledger.retry(&id, from).await?;
             eprintln!("{id} is due now; a running service takes it up within seconds.");
         }
+        Command::Erase {
+            record_id,
+            yes,
+            config,
+        } => return super::erase::run(&config.read()?, &parse(&record_id)?, yes).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -21,6 +20,7 @@ use crate::owners::Finders;
 use crate::pipeline::{self, Shared};
 use crate::pod::{PodError, VideoLinks};
 use crate::upload::Uploads;
+use crate::web::metrics::Metrics;
 use crate::web::video::{Addresses, KeyError, Videos};
 use crate::{pod, systemd, web};
 
@@ -42,9 +42,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shared = Arc::new(assemble(config, stopping.clone()).await?);
     let (config, ledger) = (&shared.config, &shared.ledger);
     prepare(&shared).await?;
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("cannot start metrics")?;
+    let metrics = Metrics::install(config).context("cannot start metrics")?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "cannot listen on {}; if another service is there, or the address is not this machine's, change `listen` in the settings",

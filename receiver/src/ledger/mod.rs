@@ -6,6 +6,7 @@
 mod archived;
 mod backup;
 mod enrolments;
+mod erasure;
 mod media;
 mod node_states;
 mod nodes;

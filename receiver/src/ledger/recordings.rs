@@ -1,5 +1,6 @@
 //! Recordings, as the ledger knows them.
 
+use jiff::Timestamp;
 use recording::RecordId;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -77,6 +78,24 @@ impl Ledger {
         .await?;
         rows.iter()
             .map(|row| Ok((row.try_get("state")?, unsigned(row.try_get("n")?))))
+            .collect()
+    }
+
+    /// Since when the longest waiting package (`import`) and recording of each stage waits; those
+    /// that have failed for good wait for a human and do not count.
+    pub(crate) async fn longest_waiting(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT 'import' AS stage, MIN(since) AS since FROM packages WHERE status = 'spooled'
+             HAVING COUNT(*) > 0
+             UNION ALL
+             SELECT r.stage, MIN(coalesce((SELECT MAX(f.archived_at) FROM formats f
+                 WHERE f.record_id = r.record_id), r.created_at))
+             FROM recordings r WHERE r.stage <> 'done' AND r.failed = 0 GROUP BY r.stage",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("stage")?, time(row.try_get("since")?))))
             .collect()
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 mod enrol;
 mod listen;
+pub(crate) mod metrics;
 mod nodes;
 pub(crate) mod video;
 
@@ -10,11 +11,10 @@ use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use metrics_exporter_prometheus::PrometheusHandle;
 use recording::RecordId;
 use recording::protocol::{
     ENROLL_PATH, KNOWN_PATH, NODE_PATH, NODE_RECORDINGS_PATH, NODE_REPORT_PATH, NODE_STATES_PATH,
@@ -22,6 +22,7 @@ use recording::protocol::{
 };
 
 pub(crate) use self::listen::serve;
+use self::metrics::Metrics;
 use crate::import::Archive;
 use crate::ledger::{Ledger, LedgerError};
 use crate::upload::Uploads;
@@ -32,7 +33,7 @@ use self::video::Videos;
 struct Service {
     ledger: Ledger,
     archive: Archive,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
     max_size: u64,
     patience: enrol::Patience,
 }
@@ -43,7 +44,7 @@ pub(crate) fn routes(
     archive: Archive,
     uploads: Uploads,
     videos: Videos,
-    metrics: PrometheusHandle,
+    metrics: Metrics,
 ) -> Router {
     let service = Arc::new(Service {
         ledger,
@@ -62,7 +63,7 @@ pub(crate) fn routes(
         .route(PROBE_PATH, post(nodes::probe))
         .route(ENROLL_PATH, post(enrol::enrol))
         .route("/healthz", get(health))
-        .route("/metrics", get(metrics_page))
+        .route("/metrics", get(self::metrics::page))
         .with_state(service)
         .merge(uploads.routes())
         .merge(videos.routes())
@@ -147,32 +148,4 @@ async fn health(State(service): State<Arc<Service>>) -> Response {
             )
         }
     }
-}
-
-async fn metrics_page(State(service): State<Arc<Service>>) -> Response {
-    let counts = match service.ledger.recording_counts().await {
-        Ok(counts) => counts,
-        Err(error) => return failed(&error),
-    };
-    // A state that nobody is in any more must fall back to zero.
-    for state in ["media", "convert", "register", "done", "failed"] {
-        let count = counts
-            .iter()
-            .find(|(name, _)| name == state)
-            .map_or(0, |(_, n)| *n);
-        metrics::gauge!("bbb2pod_recordings", "state" => state).set(count as f64);
-    }
-    match service.ledger.troubles().await {
-        Ok(troubles) => metrics::gauge!("bbb2pod_pod_troubles").set(troubles.len() as f64),
-        Err(error) => return failed(&error),
-    }
-    let packages = match service.ledger.package_counts().await {
-        Ok(packages) => packages,
-        Err(error) => return failed(&error),
-    };
-    let waiting = packages.iter().find(|(status, ..)| status == "spooled");
-    metrics::gauge!("bbb2pod_spool_packages").set(waiting.map_or(0, |(_, n, _)| *n) as f64);
-    metrics::gauge!("bbb2pod_spool_bytes").set(waiting.map_or(0, |(.., bytes)| *bytes) as f64);
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, service.metrics.render()).into_response()
 }
