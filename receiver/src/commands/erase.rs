@@ -15,7 +15,7 @@ use super::serve::alone;
 use super::{Usage, print};
 use crate::config::Config;
 use crate::ledger::Ledger;
-use crate::upload::headers::names_of;
+use crate::upload::metadata::names_of;
 
 /// Tells what would go, or removes it.
 pub(super) async fn run(config: &Config, id: &RecordId, yes: bool) -> anyhow::Result<ExitCode> {
