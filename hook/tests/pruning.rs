@@ -99,6 +99,29 @@ fn everything_confirmed_is_deleted_once_and_noted() {
 }
 
 #[test]
+fn what_the_archive_really_holds_is_read_before_anything_is_deleted() {
+    let (node, peer) = ready(0);
+    peer.lock().damaged = vec!["video".to_owned()];
+    kept(
+        &node,
+        "the receiver's archive does not have its video: metadata.xml has another content",
+    );
+    let dry = node.run(&["prune", "--dry-run"]);
+    assert!(dry.out.contains("0 would be deleted"), "{}", dry.out);
+    peer.lock().damaged.clear();
+    // A receiver that cannot be asked confirms nothing.
+    peer.lock().cannot_verify = true;
+    let ran = node.run(&["prune"]);
+    assert_ne!(ran.code, 0, "{}", ran.out);
+    assert!(ran.err.contains("not older than this hook"), "{}", ran.err);
+    assert!(calls(&node).is_empty() && published(&node));
+    peer.lock().cannot_verify = false;
+    peer.lock().still_reading = 2;
+    assert!(node.run(&["prune"]).out.contains("1 deleted"));
+    assert_eq!(peer.lock().still_reading, 0);
+}
+
+#[test]
 fn off_unless_it_is_on() {
     let (node, _peer) = ready(0);
     let text = fs::read_to_string(node.config()).unwrap();

@@ -18,6 +18,9 @@ pub const RECORDINGS_PATH: &str = "/api/v1/recordings/";
 
 /// Where many packages are asked about at once: POST [`KnownQuestion`], answered by [`Known`].
 pub const KNOWN_PATH: &str = "/api/v1/known";
+/// Where a node has the archive's copies read again before it deletes its own: POST
+/// [`KnownQuestion`], answered by [`Verified`].
+pub const VERIFY_PATH: &str = "/api/v1/verify";
 /// Who the receiver takes the asker for, and what it is itself: [`Introduction`].
 pub const NODE_PATH: &str = "/api/v1/node";
 /// Where a node tells what became of its recordings: POST [`NodeStates`].
@@ -126,6 +129,32 @@ pub struct PackageName {
 pub struct Known {
     /// One for each package asked about.
     pub packages: Vec<Option<PackageStatus>>,
+}
+
+/// What the archive holds of each package asked about, in the order of the question, by reading
+/// every byte of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// One for each package asked about.
+    pub packages: Vec<Verification>,
+}
+
+/// What came of reading one package's content in the archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Verification {
+    /// The archive holds this content.
+    Held {
+        /// The content digest of what was read.
+        digest: Digest,
+    },
+    /// It is being read, or waits for that; to be asked again.
+    Pending,
+    /// The archive does not hold it, or not as it came.
+    Wrong {
+        /// What is wrong, in one line.
+        why: String,
+    },
 }
 
 /// What became of recordings on their node, [`MOST_AT_ONCE`] at most.

@@ -287,3 +287,66 @@ fn what_the_archive_lost_is_not_called_archived_and_comes_again() {
         assert_eq!(fs::read(&xml).unwrap(), whole);
     }
 }
+
+#[test]
+fn what_the_archive_holds_is_read_before_a_node_deletes_its_own() {
+    let site = Site::builder().hook_yml("filters: {formats: []}\n").start();
+    let client = Client::of(&site);
+    send(&site, "r-1", &["notes", "statistics"]);
+    let state = site.state("r-1").unwrap();
+    let asked: Vec<Value> = state["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| json!({"record_id": "r-1", "format": p["format"], "digest": p["digest"]}))
+        .collect();
+    let verify = |packages: &Value| {
+        let answer = post(&client, "/api/v1/verify", &json!({"packages": packages}));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        answer["packages"].as_array().unwrap().clone()
+    };
+    let all = json!(asked);
+    for (asked, found) in asked.iter().zip(verify(&all)) {
+        assert_eq!(
+            found,
+            json!({"state": "held", "digest": asked["digest"]}),
+            "digest by digest"
+        );
+    }
+
+    // A bit turns: the name, the size and what the ledger says are as before.
+    let damaged = asked[0]["format"].as_str().unwrap();
+    let file = site.path(&format!(
+        "receiver/archive/published/{damaged}/r-1/metadata.xml"
+    ));
+    let good = fs::read(&file).unwrap();
+    let mut bad = good.clone();
+    bad[3] ^= 1;
+    fs::write(&file, &bad).unwrap();
+    let found = verify(&all);
+    assert_eq!(found[0]["state"], "wrong", "{found:?}");
+    let why = found[0]["why"].as_str().unwrap();
+    assert!(why.ends_with("metadata.xml has another content"), "{why}");
+    assert_eq!(found[1]["state"], "held", "{found:?}");
+    fs::write(&file, &good).unwrap();
+    assert_eq!(verify(&all)[0]["state"], "held", "it is read each time");
+
+    // What is not here, or not the content that counts.
+    let strange = json!([
+        {"record_id": "r-1", "format": damaged, "digest": "0".repeat(64)},
+        {"record_id": "r-2", "format": damaged, "digest": asked[0]["digest"]},
+    ]);
+    for found in verify(&strange) {
+        assert_eq!(found["state"], "wrong", "{found}");
+    }
+    assert!(verify(&json!([])).is_empty());
+
+    let nobody = Client::new(&site.address(), "nothing");
+    let refused = post(&nobody, "/api/v1/verify", &json!({"packages": all}));
+    assert_eq!(refused.status, 401);
+    for wrong in [json!({}), json!({"packages": [{"record_id": "../x"}]})] {
+        let refused = post(&client, "/api/v1/verify", &wrong);
+        assert!((400..500).contains(&refused.status), "{refused:?}");
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use recording::digest::Digest;
-use recording::protocol::{PackageStatus, RecordingState};
+use recording::protocol::{PackageName, PackageStatus, RecordingState, Verification};
 use recording::{PlaybackFormat, RecordId};
 
 use crate::bbb::{Node, Place};
@@ -19,6 +19,7 @@ use crate::outbox::snapshot::Tree;
 use crate::outbox::{Known, Outbox};
 use crate::receiver::Receiver;
 use crate::settings::{OnlyWhen, Prune, Settings};
+use crate::stop::Stop;
 
 /// What is decided.
 #[derive(Debug)]
@@ -156,10 +157,10 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// The receiver cannot be asked.
-    pub(super) fn verdict(&self, id: &RecordId) -> Result<Verdict, Error> {
+    pub(super) fn verdict(&self, id: &RecordId, stop: &Stop) -> Result<Verdict, Error> {
         let verdict = match self.here(id) {
             Err(why) => Err(why),
-            Ok(()) => self.at_receiver(id)?,
+            Ok(()) => self.at_receiver(id, stop)?,
         };
         Ok(verdict.unwrap_or_else(|why| {
             Verdict::Keep(if self.half_pruned.contains(id) {
@@ -228,7 +229,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What the receiver tells, held against what lies on the disk.
-    fn at_receiver(&self, id: &RecordId) -> Result<Result<Verdict, String>, Error> {
+    fn at_receiver(&self, id: &RecordId, stop: &Stop) -> Result<Result<Verdict, String>, Error> {
         let mut states: BTreeMap<&RecordId, Option<RecordingState>> = BTreeMap::new();
         for folder in self.going(id) {
             if !states.contains_key(&folder.record_id) {
@@ -237,14 +238,49 @@ impl<'a> Judge<'a> {
                 states.insert(&folder.record_id, state);
             }
         }
-        Ok(self.compared(id, &states))
+        let pruned = match self.compared(id, &states) {
+            Ok(pruned) => pruned,
+            Err(why) => return Ok(Err(why)),
+        };
+        if let Err(why) = self.verified(&pruned, stop)? {
+            return Ok(Err(why));
+        }
+        // Reading the archive may have taken long.
+        Ok(self.unchanged(id).map(|()| Verdict::Delete(pruned)))
+    }
+
+    /// Whether the receiver, reading its archive at this moment, finds every content there, digest
+    /// by digest. What it remembers is not enough: nobody else may have it afterwards.
+    fn verified(&self, pruned: &Pruned, stop: &Stop) -> Result<Result<(), String>, Error> {
+        let name = |content: &PrunedContent| PackageName {
+            record_id: content.record_id.clone(),
+            format: content.format.clone(),
+            digest: content.digest,
+        };
+        let names: Vec<PackageName> = pruned.contents.iter().map(name).collect();
+        let found = self
+            .receiver
+            .wait(self.receiver.http.verify(&names, stop))?;
+        for (name, found) in names.iter().zip(found) {
+            let why = match found {
+                Verification::Held { digest } if digest == name.digest => continue,
+                Verification::Held { .. } => "it holds another content".to_owned(),
+                Verification::Pending => "this was stopped before it was read".to_owned(),
+                Verification::Wrong { why } => why,
+            };
+            return Ok(Err(format!(
+                "the receiver's archive does not have its {}: {why}",
+                name.format
+            )));
+        }
+        Ok(Ok(()))
     }
 
     fn compared(
         &self,
         id: &RecordId,
         states: &BTreeMap<&RecordId, Option<RecordingState>>,
-    ) -> Result<Verdict, String> {
+    ) -> Result<Pruned, String> {
         // Against what is remembered first: most that stay need not be read for it.
         for folder in self.going(id) {
             let state = self.state_of(folder, states)?;
@@ -270,14 +306,13 @@ impl<'a> Judge<'a> {
                 bytes: folder.bytes,
             });
         }
-        self.unchanged(id)?;
-        Ok(Verdict::Delete(Pruned {
+        Ok(Pruned {
             record_id: id.clone(),
             contents,
             confirmed_at,
             begun_at: Timestamp::now(),
             deleted_at: None,
-        }))
+        })
     }
 
     fn state_of<'s>(

@@ -2,7 +2,8 @@
 //!
 //! [`judge`] decides, without touching anything; here is done what was decided. `bbb-record
 //! --delete ID` removes everything whose name begins with the id, so a recording is deleted only
-//! when all of that is confirmed, content by content as it lies on the disk at that moment.
+//! when all of that is confirmed, content by content as it lies on the disk at that moment, here and in
+//! the receiver's archive.
 
 mod judge;
 
@@ -88,7 +89,7 @@ pub(crate) fn prune(
             info!("stopped; the next run goes on");
             break;
         }
-        let (outcome, reason) = match judge.verdict(candidate)? {
+        let (outcome, reason) = match judge.verdict(candidate, &stop)? {
             Verdict::Keep(why) => (Outcome::Kept, Some(why)),
             Verdict::Delete(_) if asked.dry_run => (Outcome::Deletable, None),
             Verdict::Delete(pruned) => match delete(settings, &node, &outbox, &judge, pruned) {

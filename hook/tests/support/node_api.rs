@@ -13,6 +13,7 @@ use super::peer::{Inner, Peer, refusal, unauthorized};
 pub(super) fn routes() -> Router<Peer> {
     Router::new()
         .route("/api/v1/known", post(known))
+        .route("/api/v1/verify", post(verify))
         .route("/api/v1/node", get(node))
         .route("/api/v1/node/states", post(states))
         .route("/api/v1/node/recordings", get(recordings))
@@ -62,6 +63,44 @@ async fn known(
         };
         Ok(json!({ "packages": asked.iter().map(status).collect::<Vec<_>>() }))
     })
+}
+
+async fn verify(
+    State(peer): State<Peer>,
+    headers: HeaderMap,
+    Json(question): Json<Value>,
+) -> Response {
+    answer(&peer, &headers, |inner| {
+        if inner.cannot_verify {
+            return Err(404);
+        }
+        let asked = question["packages"].as_array().unwrap();
+        if inner.still_reading > 0 {
+            inner.still_reading -= 1;
+            // Something is read already, and only the rest is asked for again.
+            let mut answers = vec![json!({"state": "pending"}); asked.len()];
+            answers[0] = found(inner, &asked[0]);
+            return Ok(json!({ "packages": answers }));
+        }
+        let all: Vec<_> = asked.iter().map(|asked| found(inner, asked)).collect();
+        Ok(json!({ "packages": all }))
+    })
+}
+
+fn found(inner: &Inner, asked: &Value) -> Value {
+    let (id, format, digest) = (
+        text(asked, "record_id"),
+        text(asked, "format"),
+        text(asked, "digest"),
+    );
+    let is_there = inner.packages.iter().any(|p| {
+        (&p.record_id, &p.format, &p.digest, p.status) == (&id, &format, &digest, "archived")
+    });
+    if is_there && !inner.damaged.contains(&format) {
+        json!({"state": "held", "digest": digest})
+    } else {
+        json!({"state": "wrong", "why": "metadata.xml has another content"})
+    }
 }
 
 async fn node(State(peer): State<Peer>, headers: HeaderMap) -> Response {

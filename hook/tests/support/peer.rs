@@ -76,6 +76,12 @@ pub(crate) struct Inner {
     pub(crate) reports: Vec<serde_json::Value>,
     /// How many packages each question was about.
     pub(crate) asked: Vec<usize>,
+    /// How many questions about what the archive really holds are answered with "pending" first.
+    pub(crate) still_reading: u32,
+    /// Formats of which the archive's copy is damaged, though it is called archived.
+    pub(crate) damaged: Vec<String>,
+    /// Whether it is too old to be asked to read its archive.
+    pub(crate) cannot_verify: bool,
     /// How far its clock is ahead.
     pub(crate) clock_ahead: i64,
     /// One-time codes.

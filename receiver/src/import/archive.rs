@@ -4,12 +4,12 @@
 //! what each holds. Room for unpacking is made in the same filesystem, so that taking in is a
 //! rename.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use recording::durable::{self, UNFINISHED_PREFIX};
-use recording::manifest::MEMBER_NAME;
+use recording::manifest::{FileEntry, MEMBER_NAME, content_digest};
 use recording::{Digest, Manifest, PlaybackFormat, RecordId};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
@@ -66,6 +66,39 @@ impl Archive {
     pub(crate) fn is_sound(&self, id: &RecordId, format: &PlaybackFormat, digest: &Digest) -> bool {
         let held = self.manifest(id, format).ok().flatten();
         held.is_some_and(|held| held.digest == *digest && self.has_files_of(&held))
+    }
+
+    /// The content digest of what lies in the archive, by reading every file of its manifest; or, in
+    /// one line, what is wrong with it.
+    pub(crate) fn read_again(
+        &self,
+        id: &RecordId,
+        format: &PlaybackFormat,
+    ) -> io::Result<Result<Digest, String>> {
+        let manifest = match self.manifest(id, format) {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Ok(Err("its manifest is gone".to_owned())),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                return Ok(Err("its manifest cannot be read".to_owned()));
+            }
+            Err(e) => return Err(e),
+        };
+        let published = self.root.join("published");
+        let mut found = Vec::with_capacity(manifest.files.len());
+        for file in &manifest.files {
+            match check(&published, file)? {
+                Ok(sha256) => found.push(FileEntry {
+                    sha256,
+                    ..file.clone()
+                }),
+                Err(why) => return Ok(Err(format!("{} {why}", file.path))),
+            }
+        }
+        let digest = content_digest(&found);
+        Ok(match digest == manifest.digest {
+            true => Ok(digest),
+            false => Err("its manifest contradicts itself".to_owned()),
+        })
     }
 
     fn has_files_of(&self, manifest: &Manifest) -> bool {
@@ -168,4 +201,21 @@ impl Archive {
         durable::write(&path, b"{}\n")?;
         fs::remove_file(path)
     }
+}
+
+/// Reads one file of a manifest; gives its digest, or how it differs.
+fn check(published: &Path, file: &FileEntry) -> io::Result<Result<Digest, &'static str>> {
+    let path = published.join(&file.path);
+    let metadata = match fs::symlink_metadata(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Err("is gone")),
+        other => other?,
+    };
+    if !metadata.is_file() || metadata.len() != file.size {
+        return Ok(Err("has another size"));
+    }
+    let (sha256, _) = Digest::of_reader(&mut File::open(&path)?)?;
+    Ok(match sha256 == file.sha256 {
+        true => Ok(sha256),
+        false => Err("has another content"),
+    })
 }

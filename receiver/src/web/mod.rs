@@ -5,6 +5,7 @@ mod enrol;
 mod listen;
 pub(crate) mod metrics;
 mod nodes;
+mod verify;
 pub(crate) mod video;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use axum::{Json, Router};
 use recording::RecordId;
 use recording::protocol::{
     ENROLL_PATH, KNOWN_PATH, NODE_PATH, NODE_RECORDINGS_PATH, NODE_REPORT_PATH, NODE_STATES_PATH,
-    PROBE_PATH, RECORDINGS_PATH, RecordingState, Refusal,
+    PROBE_PATH, RECORDINGS_PATH, RecordingState, Refusal, VERIFY_PATH,
 };
 
 pub(crate) use self::listen::serve;
@@ -36,6 +37,7 @@ struct Service {
     metrics: Metrics,
     max_size: u64,
     patience: enrol::Patience,
+    verifications: verify::Verifications,
 }
 
 /// All routes.
@@ -52,10 +54,12 @@ pub(crate) fn routes(
         metrics,
         max_size: uploads.max_size(),
         patience: enrol::Patience::default(),
+        verifications: verify::Verifications::default(),
     });
     Router::new()
         .route(&format!("{RECORDINGS_PATH}{{id}}"), get(recording_state))
         .route(KNOWN_PATH, post(nodes::known))
+        .route(VERIFY_PATH, post(verify::verify))
         .route(NODE_PATH, get(nodes::introduce))
         .route(NODE_STATES_PATH, post(nodes::states))
         .route(NODE_RECORDINGS_PATH, get(nodes::recordings))

@@ -51,7 +51,7 @@ pub(super) fn wrong_body(rejection: &JsonRejection) -> Response {
     refusal(rejection.status(), &rejection.body_text())
 }
 
-fn too_many() -> Response {
+pub(super) fn too_many() -> Response {
     refusal(
         StatusCode::PAYLOAD_TOO_LARGE,
         &format!("more than {MOST_AT_ONCE} at once; ask in parts"),

@@ -7,7 +7,7 @@ use recording::protocol::{
     ENROLL_PATH, Enrolled, Enrolment, Introduction, KNOWN_PATH, Known, KnownQuestion, MOST_AT_ONCE,
     NODE_PATH, NODE_RECORDINGS_PATH, NODE_REPORT_PATH, NODE_STATES_PATH, NodeRecording,
     NodeRecordings, NodeReport, NodeState, NodeStates, PROBE_PATH, PackageName, PackageStatus,
-    Probed, RECORDINGS_PATH, RecordingState,
+    Probed, RECORDINGS_PATH, RecordingState, VERIFY_PATH, Verification, Verified,
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
@@ -15,10 +15,14 @@ use serde::de::DeserializeOwned;
 
 use super::{Http, answers};
 use crate::failure::{Cause, Failure};
+use crate::stop::Stop;
 
 /// Pages of [`Http::recordings`] that are followed: a receiver that never ends must not keep the
 /// node for ever.
 const MOST_PAGES: usize = 10_000;
+
+/// How long the receiver may take to say that it is still reading.
+const READING: Duration = Duration::from_secs(60);
 
 impl Http {
     /// What the receiver knows of a recording; `None` when it knows nothing.
@@ -55,17 +59,47 @@ impl Http {
             let known: Known = self
                 .post(KNOWN_PATH, &question, "asking what is there")
                 .await?;
-            if known.packages.len() != some.len() {
-                let message = format!(
-                    "the receiver was asked about {} packages and answered for {}",
-                    some.len(),
-                    known.packages.len()
-                );
-                return Err(Failure::new(Cause::Protocol, message));
-            }
+            for_all(some.len(), known.packages.len())?;
             statuses.extend(known.packages);
         }
         Ok(statuses)
+    }
+
+    /// Has what the archive holds of packages read again; gives what was found, in their order.
+    /// The receiver answers within a proxy's patience, so it is asked until it has read all, or
+    /// this is to stop.
+    ///
+    /// # Errors
+    /// The receiver cannot be asked, or does not answer for every package.
+    pub(crate) async fn verify(
+        &self,
+        packages: &[PackageName],
+        stop: &Stop,
+    ) -> Result<Vec<Verification>, Failure> {
+        let mut found = vec![Verification::Pending; packages.len()];
+        loop {
+            let open: Vec<usize> = (0..found.len())
+                .filter(|at| found[*at] == Verification::Pending)
+                .take(MOST_AT_ONCE)
+                .collect();
+            if open.is_empty() || stop.asked() {
+                return Ok(found);
+            }
+            let question = KnownQuestion {
+                packages: open.iter().map(|at| packages[*at].clone()).collect(),
+            };
+            let url = self.url(VERIFY_PATH)?;
+            let request = self.request(Method::POST, &url)?.json(&question);
+            // It takes its time with the answer, whatever is set for others.
+            let patience = self.stall_timeout.max(READING);
+            let answer = self.finish_within(patience, request, &url).await?;
+            let doing = "having the archive read";
+            let answer: Verified = self.understood(answer, &url, doing).await?;
+            for_all(open.len(), answer.packages.len())?;
+            for (at, verification) in open.into_iter().zip(answer.packages) {
+                found[at] = verification;
+            }
+        }
     }
 
     /// Everything that the receiver has of this node.
@@ -200,6 +234,15 @@ impl Http {
         doing: &str,
     ) -> Result<T, Failure> {
         let answer = self.finish(request, url).await?;
+        self.understood(answer, url, doing).await
+    }
+
+    async fn understood<T: DeserializeOwned>(
+        &self,
+        answer: Response,
+        url: &Url,
+        doing: &str,
+    ) -> Result<T, Failure> {
         if answer.status() == StatusCode::OK {
             return self.read(answer, url).await;
         }
@@ -226,4 +269,13 @@ impl Http {
             Failure::new(Cause::Protocol, message)
         })
     }
+}
+
+fn for_all(asked: usize, answered: usize) -> Result<(), Failure> {
+    if asked == answered {
+        return Ok(());
+    }
+    let message =
+        format!("the receiver was asked about {asked} packages and answered for {answered}");
+    Err(Failure::new(Cause::Protocol, message))
 }

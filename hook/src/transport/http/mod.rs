@@ -166,10 +166,19 @@ impl Http {
         request: RequestBuilder,
         url: &Url,
     ) -> Result<reqwest::Response, Failure> {
-        match tokio::time::timeout(self.stall_timeout, request.send()).await {
+        self.finish_within(self.stall_timeout, request, url).await
+    }
+
+    async fn finish_within(
+        &self,
+        patience: Duration,
+        request: RequestBuilder,
+        url: &Url,
+    ) -> Result<reqwest::Response, Failure> {
+        match tokio::time::timeout(patience, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(e)) => Err(answers::failure(&e, url)),
-            Err(_) => Err(answers::stalled(url, self.stall_timeout)),
+            Err(_) => Err(answers::stalled(url, patience)),
         }
     }
 }
