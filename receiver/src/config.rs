@@ -10,6 +10,7 @@ use recording::settings::{self, SettingsError};
 use serde::{Deserialize, Deserializer};
 
 use crate::film::Convert;
+use crate::moodle_message::MessageConfig;
 use crate::owners::OwnersConfig;
 use crate::pod::DestinationConfig;
 use crate::servers::Server;
@@ -59,6 +60,9 @@ pub(crate) struct Config {
     /// Whose recordings are; not asked when this is not given.
     #[serde(default)]
     pub(crate) owners: Option<OwnersConfig>,
+    /// Messages in Moodle.
+    #[serde(default)]
+    pub(crate) moodle_message: Option<MessageConfig>,
 }
 
 /// Limits on uploads.
@@ -189,6 +193,13 @@ impl Config {
             server
                 .validate()
                 .map_err(|(sub, why)| SettingsError::key(path, &format!("{key}.{sub}"), why))?;
+        }
+        if let Some(message) = &config.moodle_message {
+            message
+                .validate(config.owners.as_ref())
+                .map_err(|(key, why)| {
+                    SettingsError::key(path, &format!("moodle_message.{key}"), why)
+                })?;
         }
         config
             .destination

@@ -17,6 +17,7 @@ mod html;
 mod import;
 mod ledger;
 mod media;
+mod moodle_message;
 mod owners;
 mod pipeline;
 mod playback;

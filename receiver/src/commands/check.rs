@@ -10,6 +10,7 @@ use super::ConfigArg;
 use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::Ledger;
+use crate::moodle_message::Messages;
 use crate::owners::Finders;
 use crate::pod::{self, Finding, Severity};
 
@@ -57,6 +58,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             )),
         }
     }
+    findings.extend(messages(&config).await);
     if args.json {
         println!("{}", serde_json::to_string(&findings)?);
     } else {
@@ -147,6 +149,36 @@ async fn ledger(config: &Config) -> Finding {
             "check `database` in the settings and the folder's rights",
         ),
     }
+}
+
+/// Whether messages can be written into each Moodle that is to have them.
+async fn messages(config: &Config) -> Vec<Finding> {
+    let (Some(section), Some(owners)) = (&config.moodle_message, &config.owners) else {
+        return Vec::new();
+    };
+    let advice = "correct moodle_message in the settings";
+    let Some(pod_url) = section
+        .pod_url
+        .clone()
+        .or_else(|| config.destination.pod_url())
+    else {
+        let what = "moodle_message.pod_url is missing: the destination does not say Pod's address";
+        return vec![Finding::wrong(what, advice)];
+    };
+    let Ok(ledger) = Ledger::open(&config.database).await else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for target in section.targets(owners) {
+        findings.push(
+            match Messages::open(&target, section, pod_url.clone(), &ledger).await {
+                Ok(messages) => messages.check().await,
+                Err(error) => Finding::wrong(error.to_string(), advice),
+            },
+        );
+    }
+    ledger.close().await;
+    findings
 }
 
 /// What is wrong in Pod with single videos.

@@ -5,6 +5,7 @@ mod check;
 mod erase;
 mod export;
 mod forget_links;
+mod moodle_message;
 mod node;
 mod owners;
 mod reconcile;
@@ -37,6 +38,7 @@ use crate::web::video::KeyError;
   bbb2pod-receiver register --dry-run
   bbb2pod-receiver backfill --server old-bbb --dry-run
   bbb2pod-receiver owners 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
+  bbb2pod-receiver moodle-message --dry-run
   bbb2pod-receiver recording show 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920
   bbb2pod-receiver convert /var/bigbluebutton/published/presentation/183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920 -o lecture.mp4
 
@@ -85,6 +87,8 @@ enum Command {
 
 Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 server not reached")]
     Convert(Box<crate::convert::Args>),
+    /// Say in Moodle's activities where their recordings are now
+    MoodleMessage(moodle_message::Args),
     /// Bring recordings from servers on which nothing can be installed
     Backfill(Box<backfill::Args>),
     /// Look at recordings, and try failed ones again
@@ -148,6 +152,7 @@ pub fn run() -> ExitCode {
         Command::Status(args) => within_runtime(status::run(args)),
         Command::Reconcile(args) => within_runtime(reconcile::run(args)),
         Command::Check(args) => within_runtime(check::run(args)),
+        Command::MoodleMessage(args) => within_runtime(moodle_message::run(args)),
         Command::Backfill(args) => within_runtime(backfill::run(*args)),
         Command::Recording(command) => within_runtime(recording::run(command)),
         Command::Register(args) => within_runtime(register::run(args)),

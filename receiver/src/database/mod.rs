@@ -6,6 +6,7 @@
 //! that a database which is down delays work and prevents none.
 
 mod error;
+mod layout;
 mod schema;
 mod statement;
 
@@ -17,11 +18,13 @@ use std::time::Duration;
 use recording::settings;
 use serde::Deserialize;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{MySqlPool, PgPool};
+use sqlx::{Executor as _, MySql, MySqlPool, PgPool, Postgres};
 use url::Url;
 
 pub(crate) use error::DatabaseError;
+pub(crate) use layout::{Layout, marks};
 pub(crate) use schema::Table;
 pub(crate) use statement::{Row, Value, shown};
 
@@ -62,8 +65,6 @@ pub(crate) enum Dialect {
 pub(crate) struct Database {
     pool: Pool,
     name: String,
-    /// Whether transactions take [`Transaction::lock`].
-    locks: bool,
     asked: AtomicU64,
 }
 
@@ -77,12 +78,41 @@ enum Pool {
 /// leaves nothing.
 pub(crate) struct Transaction<'d> {
     database: &'d Database,
-    inner: Inner,
+    connection: Connection,
+    /// Whether it has taken [`Transaction::lock`].
+    locked: bool,
+    /// Whether the server has said that it is over.
+    ended: bool,
 }
 
-enum Inner {
-    MySql(sqlx::Transaction<'static, sqlx::MySql>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+enum Connection {
+    MySql(PoolConnection<MySql>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+impl Connection {
+    /// Runs a statement of this module.
+    async fn run(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Connection::MySql(connection) => connection.execute(sqlx::raw_sql(sql)).await.map(drop),
+            Connection::Postgres(connection) => {
+                connection.execute(sqlx::raw_sql(sql)).await.map(drop)
+            }
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    /// Broken off in the middle of whatever it was, its connection ends with it: in the pool it
+    /// could keep the lock, or locks on rows, for as long as nobody takes it.
+    fn drop(&mut self) {
+        if !self.ended {
+            match &mut self.connection {
+                Connection::MySql(connection) => connection.close_on_drop(),
+                Connection::Postgres(connection) => connection.close_on_drop(),
+            }
+        }
+    }
 }
 
 impl DatabaseConfig {
@@ -117,18 +147,6 @@ impl Database {
     /// # Errors
     /// The address makes no sense, or the password file cannot be read.
     pub(crate) fn new(config: &DatabaseConfig) -> Result<Database, DatabaseError> {
-        Database::open(config, false)
-    }
-
-    /// The same, for transactions that take [`Transaction::lock`].
-    ///
-    /// # Errors
-    /// As for [`Database::new`].
-    pub(crate) fn with_lock(config: &DatabaseConfig) -> Result<Database, DatabaseError> {
-        Database::open(config, true)
-    }
-
-    fn open(config: &DatabaseConfig, locks: bool) -> Result<Database, DatabaseError> {
         let settings = |why: String| DatabaseError::Settings(why);
         let (mut url, dialect) = config.parsed().map_err(settings)?;
         // The drivers know each one name of their scheme.
@@ -180,7 +198,6 @@ impl Database {
         Ok(Database {
             pool,
             name: bare.to_string(),
-            locks,
             asked: AtomicU64::new(0),
         })
     }
@@ -235,24 +252,21 @@ impl Database {
         &self,
         doing: &'static str,
     ) -> Result<Transaction<'_>, DatabaseError> {
-        let inner = async {
-            Ok(match &self.pool {
-                Pool::MySql(pool) if self.locks => {
-                    let mut connection = pool.acquire().await?;
-                    // The lock belongs to the connection and outlives the transaction, so the
-                    // connection ends with it, however that ends.
-                    connection.close_on_drop();
-                    Inner::MySql(sqlx::Transaction::begin(connection, None).await?)
-                }
-                Pool::MySql(pool) => Inner::MySql(pool.begin().await?),
-                Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
-            })
+        let begun = async {
+            let connection = match &self.pool {
+                Pool::MySql(pool) => Connection::MySql(pool.acquire().await?),
+                Pool::Postgres(pool) => Connection::Postgres(pool.acquire().await?),
+            };
+            let mut transaction = Transaction {
+                database: self,
+                connection,
+                locked: false,
+                ended: false,
+            };
+            transaction.connection.run("START TRANSACTION").await?;
+            Ok(transaction)
         };
-        let inner = self.within(doing, inner).await?;
-        Ok(Transaction {
-            database: self,
-            inner,
-        })
+        self.within(doing, begun).await
     }
 
     /// Waits for an answer, but not for ever: a connection may be dead without anybody saying so.
@@ -261,7 +275,8 @@ impl Database {
         doing: &'static str,
         asking: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, DatabaseError> {
-        match tokio::time::timeout(ANSWER, asking).await {
+        // What asks is large, and everything that waits for it would be as large again.
+        match tokio::time::timeout(ANSWER, Box::pin(asking)).await {
             Ok(answer) => answer.map_err(|error| DatabaseError::of(doing, &self.name, error)),
             Err(_) => Err(DatabaseError::Unreachable {
                 doing,
@@ -284,11 +299,11 @@ impl Transaction<'_> {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, DatabaseError> {
         self.database.asked.fetch_add(1, Ordering::Relaxed);
-        let inner = &mut self.inner;
+        let connection = &mut self.connection;
         let rows = async {
-            match inner {
-                Inner::MySql(tx) => statement::mysql_rows(tx, sql, values).await,
-                Inner::Postgres(tx) => statement::postgres_rows(tx, sql, values).await,
+            match connection {
+                Connection::MySql(on) => statement::mysql_rows(on, sql, values).await,
+                Connection::Postgres(on) => statement::postgres_rows(on, sql, values).await,
             }
         };
         self.database.within(doing, rows).await
@@ -305,11 +320,11 @@ impl Transaction<'_> {
         values: &[Value<'_>],
     ) -> Result<u64, DatabaseError> {
         self.database.asked.fetch_add(1, Ordering::Relaxed);
-        let inner = &mut self.inner;
+        let connection = &mut self.connection;
         let changed = async {
-            match inner {
-                Inner::MySql(tx) => statement::mysql_execute(tx, sql, values).await,
-                Inner::Postgres(tx) => statement::postgres_execute(tx, sql, values).await,
+            match connection {
+                Connection::MySql(on) => statement::mysql_execute(on, sql, values).await,
+                Connection::Postgres(on) => statement::postgres_execute(on, sql, values).await,
             }
         };
         self.database.within(doing, changed).await
@@ -327,6 +342,7 @@ impl Transaction<'_> {
                 return self.rows(doing, &sql, &[]).await.map(|_| true);
             }
             Dialect::MySql => {
+                self.locked = true;
                 let wait = Value::Number(LOCK_WAIT);
                 self.rows(doing, "SELECT GET_LOCK('bbb2pod', ?)", &[wait])
                     .await?
@@ -340,14 +356,7 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`Database::rows`]; then it may count or not.
     pub(crate) async fn commit(self, doing: &'static str) -> Result<(), DatabaseError> {
-        let Transaction { database, inner } = self;
-        let done = async {
-            match inner {
-                Inner::MySql(tx) => tx.commit().await,
-                Inner::Postgres(tx) => tx.commit().await,
-            }
-        };
-        database.within(doing, done).await
+        self.end(doing, "COMMIT").await
     }
 
     /// Undoes it.
@@ -355,13 +364,21 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`Database::rows`]; then it is undone when the connection ends.
     pub(crate) async fn undo(self, doing: &'static str) -> Result<(), DatabaseError> {
-        let Transaction { database, inner } = self;
-        let done = async {
-            match inner {
-                Inner::MySql(tx) => tx.rollback().await,
-                Inner::Postgres(tx) => tx.rollback().await,
+        self.end(doing, "ROLLBACK").await
+    }
+
+    async fn end(mut self, doing: &'static str, how: &'static str) -> Result<(), DatabaseError> {
+        let done = self.connection.run(how);
+        self.database.within(doing, done).await?;
+        // In MariaDB the lock belongs to the connection and outlives the transaction. Where it
+        // cannot be given back, the connection is given up, and what is done is done.
+        let free = async {
+            match self.locked {
+                true => self.connection.run("DO RELEASE_LOCK('bbb2pod')").await,
+                false => Ok(()),
             }
         };
-        database.within(doing, done).await
+        self.ended = self.database.within(doing, free).await.is_ok();
+        Ok(())
     }
 }

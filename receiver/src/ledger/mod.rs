@@ -8,6 +8,7 @@ mod backup;
 mod enrolments;
 mod erasure;
 mod media;
+mod messages;
 mod node_states;
 mod nodes;
 mod owners;
@@ -27,6 +28,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 pub(crate) use archived::Imported;
 pub(crate) use media::{Media, NewMedia};
+pub(crate) use messages::MessageState;
 pub(crate) use node_states::Told;
 pub(crate) use nodes::Node;
 pub(crate) use owners::{Decided, can_be_assigned};

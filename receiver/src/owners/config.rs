@@ -166,7 +166,11 @@ pub(crate) struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    fn validate(&self) -> Result<(), String> {
+    /// Checks the form of the address.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         match (&self.url, &self.url_file) {
             (Some(_), Some(_)) => Err("give url or url_file, not both".into()),
             (None, None) => Err("url or url_file is missing".into()),
@@ -180,7 +184,10 @@ impl DatabaseSettings {
     }
 
     /// The database; it is connected to when it is first asked.
-    pub(super) fn open(&self) -> Result<Database, DatabaseError> {
+    ///
+    /// # Errors
+    /// The address makes no sense, or a file cannot be read.
+    pub(crate) fn open(&self) -> Result<Database, DatabaseError> {
         let url = match (&self.url, &self.url_file) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => settings::secret(file).map_err(DatabaseError::Settings)?,
@@ -272,7 +279,8 @@ pub(crate) struct GreenlightDatabase {
 }
 
 impl MoodleDatabase {
-    pub(super) fn database(&self) -> DatabaseSettings {
+    /// Where it is, and the account that reads.
+    pub(crate) fn database(&self) -> DatabaseSettings {
         DatabaseSettings {
             url: self.url.clone(),
             url_file: self.url_file.clone(),

@@ -4,12 +4,11 @@ use tokio::sync::OnceCell;
 
 use super::accounts::Account;
 use super::config::{GreenlightConfig, GreenlightDatabase, OwnersConfig, host};
-use super::layout::Layout;
 use super::mapping::{Mapping, Person};
 use super::reason::Trace;
 use super::subject::Frontend;
 use super::{OwnersError, Resolver, Subject, Verdict};
-use crate::database::{Database, DatabaseError, Dialect, Row, Value};
+use crate::database::{Database, DatabaseError, Dialect, Layout, Row, Value};
 use crate::pod::Finding;
 
 const READING: &str = "reading Greenlight's database";
@@ -34,8 +33,10 @@ struct Site {
 /// What its tables are like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
+    /// With the settings of rooms, or without.
     Two { settings: bool },
-    Three,
+    /// The same.
+    Three { settings: bool },
 }
 
 /// A user of Greenlight.
@@ -139,23 +140,12 @@ impl Greenlight {
             return Ok(false);
         };
         for site in self.sites_of(subject) {
-            if site.version().await? != (Version::Two { settings: true }) {
-                continue;
-            }
-            let sql = "SELECT bbb_id, room_settings FROM {}rooms WHERE bbb_id = ?";
-            for row in site.rows(sql, external).await? {
-                let [Some(id), Some(settings)] = &row[..] else {
-                    continue;
-                };
-                let settings: serde_json::Value =
-                    serde_json::from_str(settings).unwrap_or_default();
-                if id == external && settings["joinModerator"] == serde_json::Value::Bool(true) {
-                    trace.note(format!(
-                        "the room's settings in {}: all join as moderators",
-                        site.name
-                    ));
-                    return Ok(true);
-                }
+            if site.everybody_moderates(external).await? {
+                trace.note(format!(
+                    "the room's settings in {}: all join as moderators",
+                    site.name
+                ));
+                return Ok(true);
             }
         }
         Ok(false)
@@ -173,13 +163,17 @@ impl Greenlight {
                 Version::Two { .. } => {
                     "SELECT uid, username, social_uid, name, email, deleted FROM {}users WHERE uid = ?"
                 }
-                Version::Three => {
+                Version::Three { .. } => {
                     "SELECT CAST(id AS text), external_id, NULL, name, email, false FROM {}users
                      WHERE CAST(id AS text) = ?"
                 }
             };
-            for row in site.rows(sql, id).await? {
-                if row.first() != Some(&Some(id.to_owned())) {
+            let key = match site.version().await? {
+                Version::Two { .. } => id,
+                Version::Three { .. } => id.strip_prefix("gl-").unwrap_or(id),
+            };
+            for row in site.rows(sql, key).await? {
+                if row.first() != Some(&Some(key.to_owned())) {
                     continue;
                 }
                 let Some(user) = user(row.into_iter().skip(1).collect()) else {
@@ -208,7 +202,7 @@ impl Greenlight {
                 Ok(version) => {
                     let version = match version {
                         Version::Two { .. } => 2,
-                        Version::Three => 3,
+                        Version::Three { .. } => 3,
                     };
                     let address = site.database.name();
                     Finding::fine(format!("{key}: {address} is Greenlight {version} and can be read"))
@@ -243,7 +237,15 @@ impl Site {
 
     async fn version(&self) -> Result<Version, OwnersError> {
         let look = async || {
-            let tables = ["rooms", "users", "shared_accesses"].map(str::to_owned);
+            let tables = [
+                "rooms",
+                "users",
+                "shared_accesses",
+                "meeting_options",
+                "room_meeting_options",
+                "rooms_configurations",
+            ]
+            .map(str::to_owned);
             let layout = Layout::look(&self.database, &self.schema, &tables).await?;
             let three = layout.has("rooms", &["meeting_id"]).is_ok();
             let must: [(&str, &[&str]); 3] = match three {
@@ -278,7 +280,18 @@ impl Site {
                     })?;
             }
             Ok::<_, OwnersError>(match three {
-                true => Version::Three,
+                true => Version::Three {
+                    settings: layout.has("meeting_options", &["id", "name"]).is_ok()
+                        && layout
+                            .has(
+                                "room_meeting_options",
+                                &["room_id", "meeting_option_id", "value"],
+                            )
+                            .is_ok()
+                        && layout
+                            .has("rooms_configurations", &["meeting_option_id", "value"])
+                            .is_ok(),
+                },
                 false => Version::Two {
                     settings: layout.has("rooms", &["room_settings"]).is_ok(),
                 },
@@ -299,6 +312,38 @@ impl Site {
             .await?)
     }
 
+    /// Whether a room, or the site for all rooms, lets everybody join as a moderator.
+    async fn everybody_moderates(&self, external: &str) -> Result<bool, OwnersError> {
+        let sql = match self.version().await? {
+            Version::Two { settings: true } => {
+                "SELECT bbb_id, room_settings FROM {}rooms WHERE bbb_id = ?"
+            }
+            // What the site decides counts before what the room says.
+            Version::Three { settings: true } => {
+                "SELECT r.meeting_id, COALESCE(
+                     (SELECT MAX(c.value) FROM {}rooms_configurations c
+                      WHERE c.meeting_option_id = m.id AND c.value IN ('true', 'false')),
+                     o.value)
+                 FROM {}rooms r JOIN {}room_meeting_options o ON o.room_id = r.id
+                 JOIN {}meeting_options m ON m.id = o.meeting_option_id
+                 WHERE m.name = 'glAnyoneJoinAsModerator' AND r.meeting_id = ?"
+            }
+            Version::Two { settings: false } | Version::Three { settings: false } => {
+                return Ok(false);
+            }
+        };
+        let rows = self.rows(sql, external).await?;
+        Ok(rows.iter().any(|row| match &row[..] {
+            [Some(id), Some(value)] if id == external => {
+                value == "true"
+                    || serde_json::from_str::<serde_json::Value>(value).is_ok_and(|settings| {
+                        settings["joinModerator"] == serde_json::Value::Bool(true)
+                    })
+            }
+            _ => false,
+        }))
+    }
+
     /// The accounts of a room's owner and of those he shares it with; nobody without the owner.
     async fn owners(
         &self,
@@ -315,7 +360,7 @@ impl Site {
                  FROM {}rooms r JOIN {}shared_accesses s ON s.room_id = r.id
                  JOIN {}users u ON u.id = s.user_id WHERE r.bbb_id = ? ORDER BY s.id",
             ),
-            Version::Three => (
+            Version::Three { .. } => (
                 "SELECT r.meeting_id, u.external_id, NULL, u.name, u.email, false
                  FROM {}rooms r JOIN {}users u ON u.id = r.user_id WHERE r.meeting_id = ?",
                 "SELECT r.meeting_id, u.external_id, NULL, u.name, u.email, false

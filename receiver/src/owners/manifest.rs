@@ -43,7 +43,11 @@ impl Moderators {
             ));
             return Ok(Verdict::Nobody);
         }
-        let of_moodle = subject.frontend == Frontend::Moodle;
+        // Old plugins do not say that they are Moodle's; the meeting's id does.
+        let like_moodles = subject.external_id.as_deref();
+        let like_moodles = like_moodles.is_some_and(moodle::is_meeting_id);
+        let of_moodle = subject.frontend == Frontend::Moodle
+            || (subject.frontend == Frontend::Unknown && like_moodles);
         let located = match moodle.filter(|_| of_moodle) {
             Some(moodle) => moodle.locate(subject, trace).await?,
             None => None,
@@ -73,6 +77,10 @@ impl Moderators {
                         None
                     }
                 }
+            } else if let Some(located) = &located
+                && located.rules_out(id, trace).await?
+            {
+                None
             } else {
                 self.account(moderator, subject, greenlight, resolver, trace)
                     .await?

@@ -54,14 +54,14 @@ impl Meetings {
         }
         let called_back = match &subject.callback_hosts[..] {
             [] => None,
+            _ if self.hosts.is_empty() => None,
             hosts => Some(hosts.iter().any(|host| self.hosts.contains(host))),
         };
-        if called_back == Some(false) && !self.hosts.is_empty() {
-            trace.rejected(format!(
+        if called_back == Some(false) {
+            trace.note(format!(
                 "BBB was to call back {}, which is not this Pod (owners.pod.hosts)",
                 subject.callback_hosts.join(", ")
             ));
-            return Ok(Verdict::Nobody);
         }
         if let Some(database) = &accounts.database {
             return in_database(database, subject, called_back, trace).await;
@@ -200,11 +200,16 @@ fn choose(
     let mut left = Vec::new();
     for room in rooms {
         let name = format!("room {} ({})", room.id, room.meeting_id);
+        // BBB makes it of the meeting's id and the time: no other Pod has the same.
+        let internal = room.internal_id.as_deref() == Some(&subject.record_id);
+        if !internal && called_back == Some(false) {
+            trace.rejected(format!("{name} is of this Pod, the meeting of another"));
+            continue;
+        }
         if is_exact {
             left.push(room);
             continue;
         }
-        let internal = room.internal_id.as_deref() == Some(&subject.record_id);
         let older = match (room.created, subject.started) {
             (Some(created), Some(started)) => created <= started,
             _ => internal,
@@ -257,12 +262,12 @@ fn account(username: String) -> Account {
     }
 }
 
-/// The number that Pod puts before a room's name: at least four digits and a dash. A room that has
-/// been renamed keeps it.
+/// The number that Pod puts before a room's name, filled up to four digits, and a dash. A room that
+/// has been renamed keeps it.
 fn prefix(external: &str) -> Option<i64> {
-    let (number, _) = external.split_once('-')?;
-    let digits = number.len() >= 4 && number.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| number.parse().ok()).flatten()
+    let (text, _) = external.split_once('-')?;
+    let number: i64 = text.parse().ok()?;
+    (format!("{number:04}") == text).then_some(number)
 }
 
 #[cfg(test)]
@@ -275,6 +280,8 @@ mod tests {
         assert_eq!(prefix("12345-x"), Some(12345));
         for text in [
             "12-x",
+            "00012-x",
+            "+012-x",
             "0012",
             "x0012-x",
             "00a2-x",

@@ -14,7 +14,6 @@ mod check;
 mod config;
 mod csv;
 mod greenlight;
-mod layout;
 mod manifest;
 mod mapping;
 mod meetings;
@@ -36,7 +35,8 @@ use self::subject::Breakout;
 use crate::database::{Database, DatabaseError};
 use crate::pod::{ApiConfig, DestinationConfig, NewUser, People, PodError};
 
-pub(crate) use config::OwnersConfig;
+pub(crate) use config::{DatabaseSettings, OwnersConfig};
+pub(crate) use moodle::Activities;
 pub(crate) use reason::{Reason, Source, What};
 pub(crate) use subject::{Subject, SubjectError};
 

@@ -255,6 +255,14 @@ impl DestinationConfig {
     pub(crate) fn links_here(&self) -> bool {
         matches!(self, DestinationConfig::External(config) if config.link == Link::Video)
     }
+
+    /// Pod's address, where the destination has it.
+    pub(crate) fn pod_url(&self) -> Option<String> {
+        match self {
+            DestinationConfig::Upload(config) => Some(config.url.clone()),
+            _ => None,
+        }
+    }
 }
 
 impl DirectoryConfig {

@@ -111,7 +111,7 @@ impl Journal for Memory {
 }
 
 /// Polls a future to its end, or drops it at the `point`-th time that it waits.
-pub(super) async fn abort_at<F: Future>(future: F, point: usize) -> Option<F::Output> {
+pub(crate) async fn abort_at<F: Future>(future: F, point: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut waits = 0;
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -360,6 +360,11 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Text on one line, of characters that every database stores.
+pub(crate) fn plain(text: &str) -> String {
+    upload::wording::plain(text, upload::wording::BMP_END)
+}
+
 /// Makes the destination that the settings describe.
 ///
 /// # Errors

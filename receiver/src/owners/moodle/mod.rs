@@ -4,9 +4,11 @@
 //! the one that Moodle itself noted for the recording, else the one that the meeting's id names;
 //! nothing else counts.
 
+mod activities;
 mod rules;
 mod site;
 
+pub(crate) use self::activities::Activities;
 use self::rules::{ExternalId, Participants, Rules};
 use self::site::{ActivityRow, RecordingRow, Site, User};
 use super::accounts::Account;
@@ -35,7 +37,11 @@ pub(super) struct Moodle {
 
 /// The activity that a recording was made in.
 enum Activity {
-    Present(ActivityRow),
+    Present {
+        row: ActivityRow,
+        /// Whether the recording was deleted there.
+        deleted: bool,
+    },
     /// It is gone; who made it.
     Deleted(Option<i64>),
 }
@@ -89,7 +95,7 @@ impl Moodle {
         };
         let site = located.site;
         let activity = match &located.activity {
-            Some(Activity::Present(activity)) => activity,
+            Some(Activity::Present { row, .. }) => row,
             Some(Activity::Deleted(creator)) => {
                 let creator = creator.map(|id| vec![id]).unwrap_or_default();
                 return accounts(site, &creator, "made the activity", resolver, trace).await;
@@ -101,6 +107,9 @@ impl Moodle {
             trace.rejected(format!("a rule of activity {}: {refused}", activity.id));
         }
         let mut found = accounts(site, &rules.users, "named by a rule", resolver, trace).await?;
+        if rules.creator {
+            found = found.and(made(site, activity, resolver, trace).await?);
+        }
         if !rules.roles.is_empty() {
             let holders = holders(site, activity, &rules, subject, trace).await?;
             let by_role = accounts(site, &holders, "by role", resolver, trace).await?;
@@ -108,12 +117,9 @@ impl Moodle {
         }
         if rules.everybody {
             trace.rejected("everybody moderates this activity, so nobody is an owner for that");
-        }
-        if rules.creator || (rules.everybody && matches!(found, Verdict::Nobody)) {
-            let creator = creator(site, activity.id, activity.course, trace, |_| true).await?;
-            let creator = creator.map(|id| vec![id]).unwrap_or_default();
-            let made = accounts(site, &creator, "made the activity", resolver, trace).await?;
-            found = found.and(made);
+            if matches!(found, Verdict::Nobody) {
+                found = made(site, activity, resolver, trace).await?;
+            }
         }
         if matches!(found, Verdict::Nobody) {
             trace.rejected(format!("activity {} gives no owner", activity.id));
@@ -182,6 +188,10 @@ impl Moodle {
             let key = format!("owners.moodle.databases.{}", site.name);
             findings.push(match site.layout().await {
                 Err(error) => Finding::wrong(format!("{key}: {error}"), advice(&error)),
+                Ok(_) if !site.tells_admins().await.unwrap_or(false) => Finding::warning(
+                    format!("{key}: who administers {} cannot be read, and administrators moderate everywhere", site.address()),
+                    "GRANT SELECT on config to the account, or write their ids into site_admins",
+                ),
                 Ok(_) => match site.keeps_recordings().await {
                     Ok(true) => Finding::fine(format!("{key}: {} can be read", site.address())),
                     Ok(false) => Finding::warning(
@@ -245,7 +255,10 @@ async fn activity(
             if activity.course != named.course {
                 trace.note(format!("it is in course {} now", activity.course));
             }
-            Ok(Some(Activity::Present(activity)))
+            Ok(Some(Activity::Present {
+                row: activity,
+                deleted: false,
+            }))
         }
         Some(activity) => {
             trace.rejected(format!(
@@ -274,7 +287,8 @@ async fn of_row(
     named: Option<ExternalId<'_>>,
     trace: &mut Trace,
 ) -> Result<Option<Activity>, OwnersError> {
-    if row.status == DELETED {
+    let deleted = row.status == DELETED;
+    if deleted {
         trace.note("the recording is deleted in Moodle: perhaps nobody wants it");
     }
     if let Some(activity) = site.activity(row.activity).await? {
@@ -286,7 +300,10 @@ async fn of_row(
                 named.activity
             ));
         }
-        return Ok(Some(Activity::Present(activity)));
+        return Ok(Some(Activity::Present {
+            row: activity,
+            deleted,
+        }));
     }
     trace.note(format!("activity {} is deleted", row.activity));
     let creator = creator(site, row.activity, row.course, trace, |_| true).await?;
@@ -354,6 +371,18 @@ async fn creator(
             Ok(None)
         }
     }
+}
+
+/// The account of who made an activity.
+async fn made(
+    site: &Site,
+    activity: &ActivityRow,
+    resolver: &Resolver<'_>,
+    trace: &mut Trace,
+) -> Result<Verdict, OwnersError> {
+    let creator = creator(site, activity.id, activity.course, trace, |_| true).await?;
+    let creator = creator.map(|id| vec![id]).unwrap_or_default();
+    accounts(site, &creator, "made the activity", resolver, trace).await
 }
 
 /// The rules that apply to an activity.
@@ -482,10 +511,10 @@ fn never(user: &User) -> Option<&'static str> {
 impl Located<'_> {
     /// Whether the activity makes everybody a moderator, so that having been one says nothing.
     pub(super) async fn everybody_moderates(&self, trace: &mut Trace) -> Result<bool, OwnersError> {
-        let Some(Activity::Present(activity)) = &self.activity else {
+        let Some(Activity::Present { row, .. }) = &self.activity else {
             return Ok(false);
         };
-        Ok(moderators(self.site, activity, trace).await?.everybody)
+        Ok(moderators(self.site, row, trace).await?.everybody)
     }
 
     /// The account of a moderator whom Moodle sent to BBB under his id.
@@ -504,15 +533,7 @@ impl Located<'_> {
             trace.rejected(format!("moderator {id}: {} has no such user", site.name));
             return Ok(None);
         };
-        let shown = user.shown();
-        if let Some(not) = never(&user) {
-            trace.rejected(format!("moderator {shown} {not}"));
-            return Ok(None);
-        }
-        if site.settings().await?.admins.contains(&user.id) {
-            trace.rejected(format!(
-                "moderator {shown} administers the site, which makes him one everywhere"
-            ));
+        if self.speaks_against(&user, trace).await? {
             return Ok(None);
         }
         // Only who moderates by a rule gets an account made for him.
@@ -523,10 +544,44 @@ impl Located<'_> {
         resolver.account(&person, &site.mapping, trace).await
     }
 
+    /// Whether Moodle has a user of this name who is no owner for having moderated.
+    pub(super) async fn rules_out(
+        &self,
+        name: &str,
+        trace: &mut Trace,
+    ) -> Result<bool, OwnersError> {
+        for user in self.site.users_named(name).await? {
+            if self.speaks_against(&user, trace).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn speaks_against(&self, user: &User, trace: &mut Trace) -> Result<bool, OwnersError> {
+        let shown = user.shown();
+        if let Some(not) = never(user) {
+            trace.rejected(format!("moderator {shown} {not}"));
+            return Ok(true);
+        }
+        if self.site.settings().await?.admins.contains(&user.id) {
+            trace.rejected(format!(
+                "moderator {shown} administers the site, which makes him one everywhere"
+            ));
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     /// Whether it is known which Moodle gave the meeting's users their ids.
     pub(super) fn knows_users(&self) -> bool {
         self.by_name || self.activity.is_some()
     }
+}
+
+/// Whether a meeting's id is like those that Moodle makes.
+pub(super) fn is_meeting_id(id: &str) -> bool {
+    rules::external_id(id).is_some()
 }
 
 /// Whether a moderator's id is one that Moodle gives.

@@ -3,11 +3,10 @@
 use tokio::sync::OnceCell;
 
 use super::rules;
-use crate::database::{Database, DatabaseError, Row, Value};
+use crate::database::{Database, DatabaseError, Layout, Row, Value, marks};
 use crate::owners::OwnersError;
 use crate::owners::accounts::Memory;
 use crate::owners::config::{MoodleDatabase, OwnersConfig, host};
-use crate::owners::layout::{Layout, marks};
 use crate::owners::mapping::{Mapping, Person};
 
 const READING: &str = "reading Moodle's database";
@@ -409,36 +408,59 @@ impl Site {
     pub(super) async fn users(&self, ids: &[i64]) -> Result<Vec<User>, OwnersError> {
         let mut found = Vec::new();
         for some in ids.chunks(MOST_IDS) {
-            let sql = format!(
-                "SELECT id, username, deleted, suspended, email, firstname, lastname FROM {{}}user
-                 WHERE id IN ({})",
-                marks(some.len())
-            );
+            let condition = format!("id IN ({})", marks(some.len()));
             let values: Vec<_> = some.iter().map(|id| Value::Number(*id)).collect();
-            let row = |row: Row| {
-                let [
-                    id,
-                    username,
-                    deleted,
-                    suspended,
-                    email,
-                    first_name,
-                    last_name,
-                ] = row.try_into().ok()?;
-                Some(User {
-                    id: number(id)?,
-                    username: username?,
-                    deleted: number(deleted)? != 0,
-                    suspended: number(suspended)? != 0,
-                    email: email.unwrap_or_default(),
-                    first_name: first_name.unwrap_or_default(),
-                    last_name: last_name.unwrap_or_default(),
-                })
-            };
-            found.extend(self.rows(&sql, &values).await?.into_iter().filter_map(row));
+            found.extend(self.users_where(&condition, &values).await?);
         }
         found.sort_by_key(|user: &User| ids.iter().position(|id| *id == user.id));
         Ok(found)
+    }
+
+    /// Users of exactly this name.
+    pub(super) async fn users_named(&self, name: &str) -> Result<Vec<User>, OwnersError> {
+        let mut found = self
+            .users_where("username = ?", &[Value::Text(name)])
+            .await?;
+        found.retain(|user| user.username == name);
+        Ok(found)
+    }
+
+    async fn users_where(
+        &self,
+        condition: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<User>, OwnersError> {
+        let sql = format!(
+            "SELECT id, username, deleted, suspended, email, firstname, lastname FROM {{}}user
+             WHERE {condition}"
+        );
+        let row = |row: Row| {
+            let [
+                id,
+                username,
+                deleted,
+                suspended,
+                email,
+                first_name,
+                last_name,
+            ] = row.try_into().ok()?;
+            Some(User {
+                id: number(id)?,
+                username: username?,
+                deleted: number(deleted)? != 0,
+                suspended: number(suspended)? != 0,
+                email: email.unwrap_or_default(),
+                first_name: first_name.unwrap_or_default(),
+                last_name: last_name.unwrap_or_default(),
+            })
+        };
+        let rows = self.rows(&sql, values).await?;
+        Ok(rows.into_iter().filter_map(row).collect())
+    }
+
+    /// Whether it is known who administers the site.
+    pub(super) async fn tells_admins(&self) -> Result<bool, OwnersError> {
+        Ok(self.admins.is_some() || self.sees("config", &["name", "value"]).await?)
     }
 }
 

@@ -50,6 +50,87 @@ async fn rooms_of_version_3_belong_to_their_owner() {
 }
 
 #[tokio::test]
+async fn moderators_of_version_3_are_its_users() {
+    let pod = world::pod(Engine::MariaDb);
+    let database = Engine::PostgreSql.server().database();
+    database.greenlight_v3();
+    database.run(
+        "CREATE TABLE meeting_options (id uuid PRIMARY KEY, name varchar);
+         CREATE TABLE room_meeting_options (room_id uuid, meeting_option_id uuid, value varchar);
+         CREATE TABLE rooms_configurations (meeting_option_id uuid, provider varchar, value varchar);
+         INSERT INTO users (id, name, email, external_id) VALUES
+            ('00000000-0000-4000-8000-000000000001', 'Zoe', 'zoe@univ.example', 'zoe'),
+            ('00000000-0000-4000-8000-000000000002', 'Max', 'max@univ.example', NULL);
+         INSERT INTO rooms (user_id, friendly_id, meeting_id)
+            SELECT u.id, 'f-' || r, r FROM users u, unnest(ARRAY['closed', 'open', 'silent']) r WHERE u.name = 'Zoe';
+         INSERT INTO meeting_options VALUES ('00000000-0000-4000-8000-000000000009', 'glAnyoneJoinAsModerator');
+         INSERT INTO room_meeting_options
+            SELECT id, '00000000-0000-4000-8000-000000000009', CASE meeting_id WHEN 'open' THEN 'true' ELSE 'false' END
+            FROM rooms WHERE meeting_id <> 'silent';",
+    );
+    let yaml = format!(
+        "chain: [manifest, greenlight]\npod: {{database: {{url: \"{}\"}}}}\n\
+         greenlight: {{databases: {{v3: {{url: \"{}\"}}}}}}\n",
+        pod.url(),
+        database.url()
+    );
+    let max = "gl-00000000-0000-4000-8000-000000000002";
+    let by = |room: &str, ids: &[&str]| of(room).with(ids);
+    try_all(
+        &finders(&yaml),
+        &[
+            case("he was there", by("closed", &[max]), &["max"]),
+            case(
+                "his id as older versions write it",
+                by("closed", &[&max[3..]]),
+                &["max"],
+            ),
+            case(
+                "a visitor with the moderators' code",
+                by("closed", &["gl-guest-0011223344556677"]),
+                &["zoe"],
+            ),
+            case(
+                "all join as moderators: it says nothing",
+                by("open", &[max]),
+                &["zoe"],
+            ),
+            case(
+                "a room without that setting",
+                by("silent", &[max]),
+                &["max"],
+            ),
+        ],
+    )
+    .await;
+    let decides = |value: &str| {
+        database.run(&format!(
+            "DELETE FROM rooms_configurations; INSERT INTO rooms_configurations
+             VALUES ('00000000-0000-4000-8000-000000000009', 'greenlight', '{value}');"
+        ));
+    };
+    for (value, closed, open) in [
+        ("optional", &["max"], &["zoe"]),
+        ("true", &["zoe"], &["zoe"]),
+        ("false", &["max"], &["max"]),
+    ] {
+        decides(value);
+        try_all(
+            &finders(&yaml),
+            &[
+                case(
+                    "what the site says of all rooms",
+                    by("closed", &[max]),
+                    closed,
+                ),
+                case("what the site says of all rooms", by("open", &[max]), open),
+            ],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn rooms_of_version_2_stay_when_they_are_deleted() {
     for engine in Engine::ALL {
         let pod = world::pod(engine);

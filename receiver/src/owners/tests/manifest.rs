@@ -133,6 +133,34 @@ async fn moodles_moderators_have_moodles_numbers() {
                     &["t2"],
                 ),
                 case("not a number: as everywhere", of(100, &["zoe"]), &["zoe"]),
+                case(
+                    "an administrator by his name is one everywhere too",
+                    of(100, &["admin"]),
+                    &["t3"],
+                ),
+                case(
+                    "somebody deleted, by the name that Pod still knows",
+                    of(100, &["gone"]),
+                    &["t3"],
+                ),
+                case(
+                    "an old plugin that does not say it is Moodle's",
+                    Subject {
+                        frontend: Frontend::Unknown,
+                        server_name: None,
+                        ..of(100, &["4"])
+                    },
+                    &["t2"],
+                ),
+                case(
+                    "the same, of a Moodle that is not ours",
+                    Subject {
+                        frontend: Frontend::Unknown,
+                        server_name: None,
+                        ..of(500, &["4"])
+                    },
+                    &[],
+                ),
             ],
         )
         .await;

@@ -77,6 +77,21 @@ async fn rooms_by_their_id_or_their_number() {
                     of("0012-droit").calling("pod.other.example"),
                     &[],
                 ),
+                case(
+                    "the exact id, called back elsewhere, but BBB's own id agrees",
+                    of("0013-nouveau-nom").calling("pod.internal"),
+                    &["max"],
+                ),
+                case(
+                    "the exact id of a younger room",
+                    of("0015-nouveau-nom"),
+                    &["max"],
+                ),
+                case(
+                    "a number with more zeros than Pod writes",
+                    of("00014-ancien-nom").calling("pod.univ.example"),
+                    &[],
+                ),
                 case("a number alone", of("0014-ancien-nom"), &[]),
                 case(
                     "a number, called back here",

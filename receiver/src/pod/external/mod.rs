@@ -64,7 +64,7 @@ struct Wanted {
 impl External {
     pub(super) fn new(config: &ExternalConfig, videos: &VideoLinks) -> Result<External, PodError> {
         Ok(External {
-            rows: Rows::new(Database::with_lock(&config.database)?, config.site.clone()),
+            rows: Rows::new(Database::new(&config.database)?, config.site.clone()),
             config: config.clone(),
             videos: videos.clone(),
         })

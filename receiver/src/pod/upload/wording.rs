@@ -17,7 +17,7 @@ const TITLE_MAX: usize = 200;
 const MEDIA_DIGITS: usize = 12;
 
 /// The last character that fits into MariaDB's three bytes.
-pub(super) const BMP_END: char = '\u{ffff}';
+pub(in crate::pod) const BMP_END: char = '\u{ffff}';
 
 const RECORD: &str = "bbb-record-id:";
 const MEDIA: &str = "bbb-media:";

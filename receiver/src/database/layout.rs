@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::database::{Database, DatabaseError, Dialect, Value};
+use super::{Database, DatabaseError, Dialect, Value};
 
 /// Tables, each with its columns.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Layout {
+pub(crate) struct Layout {
     tables: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Layout {
     /// Looks at these tables of a schema. Both servers show an account only what it may read.
-    pub(super) async fn look(
+    ///
+    /// # Errors
+    /// As for [`Database::rows`].
+    pub(crate) async fn look(
         database: &Database,
         schema: &str,
         tables: &[String],
@@ -44,8 +47,11 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Whether a table has these columns, or which is missing, in words.
-    pub(super) fn has(&self, table: &str, columns: &[&str]) -> Result<(), String> {
+    /// Whether a table has these columns.
+    ///
+    /// # Errors
+    /// What is missing, in words.
+    pub(crate) fn has(&self, table: &str, columns: &[&str]) -> Result<(), String> {
         let Some(known) = self.tables.get(&table.to_lowercase()) else {
             return Err(format!(
                 "there is no table {table} that this account may read; check the prefix and the schema, or: GRANT SELECT ON {table}"
@@ -61,6 +67,6 @@ impl Layout {
 }
 
 /// So many question marks with commas between.
-pub(super) fn marks(count: usize) -> String {
+pub(crate) fn marks(count: usize) -> String {
     vec!["?"; count].join(", ")
 }
