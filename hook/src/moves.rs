@@ -4,16 +4,20 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recording::protocol::{NodeState, OnNode};
 use recording::{PlaybackFormat, RecordId};
 use tracing::{info, warn};
 
 use crate::bbb::{Node, Place};
+use crate::outbox::missing::Missing;
 use crate::outbox::told::Told;
 use crate::outbox::{Known, Outbox};
 use crate::receiver::Receiver;
 use crate::settings::{Settings, TransportKind};
+
+/// How long BBB may take to make a recording anew that it has begun with: its queue may be long.
+const REBUILT_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Tells the receiver what has moved since it was told last. When it cannot be told, the next
 /// sweep tries again.
@@ -22,7 +26,7 @@ pub(crate) fn tell(settings: &Settings, node: &Node, outbox: &Outbox, known: &Kn
         return;
     }
     let mut told = Told::of(outbox);
-    let moved = moved(node, outbox, known, &told);
+    let moved = moved(settings, node, outbox, known, &told);
     if moved.is_empty() {
         return;
     }
@@ -42,17 +46,30 @@ pub(crate) fn tell(settings: &Settings, node: &Node, outbox: &Outbox, known: &Kn
     }
 }
 
-fn moved(node: &Node, outbox: &Outbox, known: &Known, told: &Told) -> Vec<NodeState> {
+fn moved(
+    settings: &Settings,
+    node: &Node,
+    outbox: &Outbox,
+    known: &Known,
+    told: &Told,
+) -> Vec<NodeState> {
     let pruned = outbox.pruned();
+    let mut missing = Missing::of(outbox);
+    let now = Timestamp::now();
     let mut moved = Vec::new();
     for (record_id, format) in known.sent() {
         let (state, since) = match node.place_of(format, record_id) {
             // The receiver knows of a pruned recording what it has to know: it confirmed it.
             None if pruned.contains(record_id) => continue,
-            // Being rebuilt: BBB deletes the published folder first and makes it anew from this.
-            None if node.has_raw(record_id) => continue,
-            None => (OnNode::Deleted, Timestamp::now()),
-            Some(Place::Published) => (OnNode::Published, Timestamp::now()),
+            None if node.has_raw(record_id) => {
+                let since = missing.note(record_id, format, now);
+                if may_come_back(settings, node, record_id, format, now.duration_since(since)) {
+                    continue;
+                }
+                (OnNode::Deleted, since)
+            }
+            None => (OnNode::Deleted, now),
+            Some(Place::Published) => (OnNode::Published, now),
             Some(place @ Place::Unpublished) => {
                 (OnNode::Unpublished, since(node, place, record_id, format))
             }
@@ -69,7 +86,27 @@ fn moved(node: &Node, outbox: &Outbox, known: &Known, told: &Told) -> Vec<NodeSt
             });
         }
     }
+    if let Err(e) = missing.keep(outbox) {
+        warn!(error = %e, "cannot note which recordings are gone; they are reported a little later");
+    }
     moved
+}
+
+/// Whether BBB may be making a folder anew that is gone though its raw recording is there: it
+/// deletes the published folder first. What its status calls published it is not working on.
+fn may_come_back(
+    settings: &Settings,
+    node: &Node,
+    record_id: &RecordId,
+    format: &PlaybackFormat,
+    gone_for: SignedDuration,
+) -> bool {
+    let patience = if node.published_since(format, record_id).is_some() {
+        settings.sweep.settled_for
+    } else {
+        REBUILT_WITHIN
+    };
+    gone_for < patience || node.under_way(record_id).is_some()
 }
 
 /// bbb-web moves folders by renaming, which the folder's time of status change tells.

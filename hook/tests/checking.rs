@@ -104,6 +104,17 @@ fn what_is_wrong_is_found_with_what_mends_it() {
     assert_found(&node, "warn", "the clocks differ by");
     peer.lock().clock_ahead = -86_400;
     assert_found(&node, "fail", "the clocks differ by");
+    peer.lock().clock_ahead = 0;
+    peer.lock().max_size = Some(10);
+    assert_found(&node, "fail", &format!("presentation/{ID}"));
+    assert_found(&node, "fail", "1 published here are larger");
+    peer.lock().max_size = None;
+    peer.lock().room = Some(10);
+    assert_found(&node, "warn", "the receiver has room for 10 B");
+    peer.lock().room = Some(0);
+    assert_found(&node, "fail", "answers uploads with 507");
+    peer.lock().room = None;
+    assert_found(&node, "ok", "the receiver has room for");
     peer.lock().token = "another".into();
     assert_found(&node, "fail", "the token in");
     node.configure("http://127.0.0.1:9", "");

@@ -179,6 +179,39 @@ fn what_is_unpublished_or_deleted_is_told_once() {
     node.events(&id(3));
     sweep();
     assert_eq!(peer.lock().told.len(), 4);
+    // Nobody comes back to it: it has been gone for more than a day.
+    let missing = node.outbox().join(".missing");
+    let since = fs::read_to_string(&missing).unwrap();
+    let since: serde_json::Value = serde_json::from_str(&since).unwrap();
+    let key = format!("presentation/{}", id(3));
+    assert!(since[&key].is_string(), "{since}");
+    let long_ago = serde_json::json!({ &key: "2024-01-01T00:00:00Z" }).to_string();
+    fs::write(&missing, &long_ago).unwrap();
+    let process = node.path("var/recording/process/presentation").join(id(3));
+    fs::create_dir_all(&process).unwrap();
+    sweep();
+    assert_eq!(peer.lock().told.len(), 4, "BBB is at work on it");
+    fs::remove_dir_all(&process).unwrap();
+    sweep();
+    assert_eq!(peer.lock().told[4..], [told(3, "deleted")]);
+    // Made anew after all.
+    node.recording(&id(3), "presentation", b"again");
+    sweep();
+    assert_eq!(peer.lock().told[5..], [told(3, "published")]);
+    assert_eq!(fs::read_to_string(&missing).unwrap().trim(), "{}");
+    // Deleted by hand, raw recording and BBB's status left behind: not being rebuilt.
+    fs::remove_dir_all(node.published_dir().join("presentation").join(id(3))).unwrap();
+    let done = node.path("var/recording/status/published");
+    fs::create_dir_all(&done).unwrap();
+    let done = done.join(format!("{}-presentation.done", id(3)));
+    fs::write(done, "Published").unwrap();
+    sweep();
+    assert_eq!(peer.lock().told.len(), 6, "not settled");
+    let settings = fs::read_to_string(node.config()).unwrap();
+    let settings = settings.replace("settled_for: 1s", "settled_for: 0s");
+    fs::write(node.config(), settings).unwrap();
+    sweep();
+    assert_eq!(peer.lock().told[6..], [told(3, "deleted")]);
     assert_eq!(peer.lock().packages.len(), 4, "moving sends nothing");
 }
 

@@ -187,6 +187,13 @@ fn the_receiver_is_told_how_much_waits() {
     let node = published(&peer.url(), 1000);
     let mut watching = node.watch();
     eventually("told", || !peer.lock().reports.is_empty());
+    // At once when nothing waits any more, not with the next one a minute later.
+    peer.lock().never_import = false;
+    eventually("it has arrived", || !peer.lock().packages.is_empty());
+    peer.lock().packages[0].status = "archived";
+    eventually("told that nothing waits", || {
+        peer.lock().reports.last().unwrap()["backlog"] == 0
+    });
     watching.terminate();
     let report = peer.lock().reports[0].clone();
     assert_eq!(report["backlog"], 1);

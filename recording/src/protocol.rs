@@ -247,6 +247,10 @@ pub struct Introduction {
     pub time: Timestamp,
     /// Longest package taken, in bytes.
     pub max_size: u64,
+    /// Bytes that uploads may take before they are answered with 507; absent when that cannot be
+    /// told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<u64>,
     /// The version of tus spoken at [`FILES_PATH`].
     pub tus_version: String,
 }

@@ -63,6 +63,7 @@ fn a_new_node_gets_its_token_for_a_code_once() {
     assert_eq!(introduced["node"], "bbb2.example.org");
     assert_eq!(introduced["protocol"], "1");
     assert_eq!(introduced["tus_version"], "1.0.0");
+    assert!(introduced["room"].as_u64().unwrap() > 0, "{introduced}");
     let time: jiff::Timestamp = introduced["time"].as_str().unwrap().parse().unwrap();
     assert!(time.duration_until(jiff::Timestamp::now()).as_secs().abs() < 60);
     let again = ask(code);

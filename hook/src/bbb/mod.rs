@@ -127,6 +127,21 @@ impl Node {
         is_folder(&self.recording_dir.join("raw").join(record_id.as_str()))
     }
 
+    /// A format that BBB is processing or publishing at this moment, such as in a rebuild.
+    pub(crate) fn under_way(&self, record_id: &RecordId) -> Option<String> {
+        ["process", "publish"].into_iter().find_map(|step| {
+            let formats = fs::read_dir(self.recording_dir.join(step)).ok()?;
+            formats.flatten().find_map(|format| {
+                let name = format.file_name().into_string().ok()?;
+                format
+                    .path()
+                    .join(record_id.as_str())
+                    .is_dir()
+                    .then_some(name)
+            })
+        })
+    }
+
     /// The folder of a published recording.
     pub(crate) fn published(&self, format: &PlaybackFormat, record_id: &RecordId) -> PathBuf {
         self.published_dir

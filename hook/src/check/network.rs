@@ -6,8 +6,12 @@ use jiff::Timestamp;
 use recording::protocol::{Introduction, PROTOCOL_VERSION};
 
 use super::Finding;
-use crate::bbb::Node;
+use crate::bbb::{Node, Place};
 use crate::failure::{Cause, Failure};
+use crate::filters;
+use crate::inventory;
+use crate::outbox::Outbox;
+use crate::outbox::looks::Looks;
 use crate::receiver::Receiver;
 use crate::settings::{Settings, TransportKind};
 use crate::status::size;
@@ -22,7 +26,7 @@ const CLOCK_FAIL: i64 = 3600;
 
 pub(super) fn look(settings: &Settings, node: &Node) -> Vec<Finding> {
     match settings.transport {
-        TransportKind::Http => receiver(settings),
+        TransportKind::Http => receiver(settings, node),
         TransportKind::Rsync => vec![rsync(settings, node)],
         TransportKind::Directory => Vec::new(),
     }
@@ -46,7 +50,7 @@ fn rsync(settings: &Settings, node: &Node) -> Finding {
     }
 }
 
-fn receiver(settings: &Settings) -> Vec<Finding> {
+fn receiver(settings: &Settings, node: &Node) -> Vec<Finding> {
     let receiver = match Receiver::open(settings) {
         Ok(receiver) => receiver,
         Err(e) => {
@@ -76,6 +80,11 @@ fn receiver(settings: &Settings) -> Vec<Finding> {
     };
     findings.extend(known_as(settings, address, &introduction));
     findings.push(clock(asked, Timestamp::now(), introduction.time));
+    match sizes(settings, node) {
+        Ok(sizes) => findings.extend(room(&introduction, &sizes)),
+        // That BBB's folder cannot be read is told already.
+        Err(_) => findings.extend(room(&introduction, &[])),
+    }
     findings.push(
         match receiver.wait(receiver.http.probe(vec![b'0'; PROBE])) {
             Ok((bytes, took)) if bytes == PROBE as u64 => {
@@ -123,6 +132,53 @@ fn known_as(settings: &Settings, address: &str, introduction: &Introduction) -> 
             "upgrade the receiver first, then the hooks",
         )
     });
+    findings
+}
+
+/// What is published and would be sent: bytes, and what it is called.
+fn sizes(settings: &Settings, node: &Node) -> std::io::Result<Vec<(u64, String)>> {
+    let looks = Looks::of(&Outbox::at(&node.outbox_dir(settings)));
+    inventory::each(node, &[Place::Published], Some(&looks), |found| {
+        let left_out = filters::left_out(&settings.filters, &found.format, found.metadata.as_ref());
+        let name = || format!("{}/{}", found.format, found.record_id);
+        left_out.is_none().then(|| (found.look.bytes, name()))
+    })
+}
+
+/// Whether the receiver takes packages as large as there are here.
+fn room(introduction: &Introduction, sizes: &[(u64, String)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let largest = sizes.iter().max_by_key(|(bytes, _)| *bytes);
+    let longest = introduction.max_size;
+    if let Some((bytes, name)) = largest.filter(|(bytes, _)| *bytes > longest) {
+        let too_large = sizes.iter().filter(|(bytes, _)| *bytes > longest).count();
+        findings.push(Finding::fail(
+            format!(
+                "the receiver takes packages up to {}, and {too_large} published here are larger; \
+                 the largest, {name}, has {}",
+                size(longest),
+                size(*bytes)
+            ),
+            "upload.max_size in receiver.yml, there; then systemctl restart bbb2pod-receiver",
+        ));
+    }
+    let mend = "bbb2pod-receiver status, there: make room where spool_dir is, or lower \
+                upload.keep_free";
+    findings.extend(introduction.room.map(|room| match largest {
+        _ if room == 0 => Finding::fail(
+            "the receiver has no room: it answers uploads with 507, and they wait here",
+            mend,
+        ),
+        Some((bytes, name)) if *bytes > room => Finding::warn(
+            format!(
+                "the receiver has room for {}, and {name} has {}",
+                size(room),
+                size(*bytes)
+            ),
+            mend,
+        ),
+        _ => Finding::ok(format!("the receiver has room for {}", size(room))),
+    }));
     findings
 }
 

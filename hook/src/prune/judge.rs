@@ -1,7 +1,6 @@
 //! Whether a recording may be deleted from the node. Whatever is in doubt stays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
@@ -184,7 +183,7 @@ impl<'a> Judge<'a> {
                 ));
             }
         }
-        if let Some(format) = self.under_way(id) {
+        if let Some(format) = self.node.under_way(id) {
             return Err(format!("BBB is making its {format}"));
         }
         for folder in self.going(id) {
@@ -202,17 +201,6 @@ impl<'a> Judge<'a> {
             }
         }
         Ok(())
-    }
-
-    /// A format that BBB is processing or publishing at this moment, such as in a rebuild.
-    fn under_way(&self, id: &RecordId) -> Option<String> {
-        ["process", "publish"].into_iter().find_map(|step| {
-            let formats = fs::read_dir(self.node.recording_dir.join(step)).ok()?;
-            formats.flatten().find_map(|format| {
-                let name = format.file_name().into_string().ok()?;
-                format.path().join(id.as_str()).is_dir().then_some(name)
-            })
-        })
     }
 
     fn days_passed(&self, since: Timestamp, what: &str) -> Result<(), String> {
@@ -391,7 +379,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        match self.under_way(id) {
+        match self.node.under_way(id) {
             Some(format) => Err(format!("BBB is making its {format}")),
             None => Ok(()),
         }

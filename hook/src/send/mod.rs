@@ -30,6 +30,7 @@ use crate::stop::{Signals, Stop};
 use crate::transport::Transport;
 use attempt::{Reached, Sender};
 use queue::{Entry, Kind, Queue};
+use report::Reporting;
 
 /// How often the outbox is looked at for new jobs.
 const LOOK: Duration = Duration::from_millis(200);
@@ -115,7 +116,7 @@ pub(crate) fn send(settings: &Settings, mode: Mode, now: bool) -> Result<Tally, 
                 .http
                 .window
                 .filter(|_| settings.transport == TransportKind::Http && !now),
-            reported: None,
+            reporting: Reporting::default(),
             parallel: settings.http.parallel,
             retry: settings.retry.clone(),
             mode,
@@ -173,7 +174,7 @@ struct Run {
     /// Of running deliveries: how to stop them, and whether they are old recordings.
     stops: BTreeMap<String, (Stop, bool)>,
     window: Option<Window>,
-    reported: Option<Instant>,
+    reporting: Reporting,
     parallel: usize,
     retry: Retry,
     mode: Mode,
@@ -265,12 +266,10 @@ impl Run {
         }
     }
 
-    /// Tells the receiver now and then how much waits here.
+    /// Tells the receiver how much waits here.
     fn report_when_due(&mut self) {
-        let due = self.reported.is_none_or(|at| at.elapsed() >= report::EVERY);
-        if self.mode == Mode::Watch && due {
-            self.reported = Some(Instant::now());
-            report::send(&self.sender, self.queue.backlog());
+        if self.mode == Mode::Watch {
+            self.reporting.go_on(&self.sender, self.queue.backlog());
         }
     }
 

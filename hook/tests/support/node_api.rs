@@ -109,7 +109,8 @@ async fn node(State(peer): State<Peer>, headers: HeaderMap) -> Response {
         Ok(json!({
             "node": "node-1", "version": "0.0.0", "protocol": "1",
             "time": jiff::Timestamp::now() + ahead,
-            "max_size": 1_u64 << 40, "tus_version": "1.0.0",
+            "max_size": inner.max_size.unwrap_or(1 << 40), "room": inner.room.unwrap_or(1 << 40),
+            "tus_version": "1.0.0",
         }))
     })
 }

@@ -82,6 +82,9 @@ pub(crate) struct Inner {
     pub(crate) damaged: Vec<String>,
     /// Whether it is too old to be asked to read its archive.
     pub(crate) cannot_verify: bool,
+    /// Longest package it says it takes, and how much room it says there is.
+    pub(crate) max_size: Option<u64>,
+    pub(crate) room: Option<u64>,
     /// How far its clock is ahead.
     pub(crate) clock_ahead: i64,
     /// One-time codes.

@@ -86,6 +86,14 @@ impl Uploads {
         self.0.max_size
     }
 
+    /// Bytes that uploads may take before they are refused for want of room.
+    ///
+    /// # Errors
+    /// The spool's filesystem cannot be asked.
+    pub(crate) fn room(&self) -> io::Result<u64> {
+        Ok(self.0.store.free()?.saturating_sub(self.0.keep_free))
+    }
+
     /// Finishes what a killed process had received completely, and sweeps what nobody needs. To be
     /// called before the first request.
     ///

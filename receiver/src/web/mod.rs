@@ -35,7 +35,7 @@ struct Service {
     ledger: Ledger,
     archive: Archive,
     metrics: Metrics,
-    max_size: u64,
+    uploads: Uploads,
     patience: enrol::Patience,
     verifications: verify::Verifications,
 }
@@ -52,7 +52,7 @@ pub(crate) fn routes(
         ledger,
         archive,
         metrics,
-        max_size: uploads.max_size(),
+        uploads: uploads.clone(),
         patience: enrol::Patience::default(),
         verifications: verify::Verifications::default(),
     });

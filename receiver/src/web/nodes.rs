@@ -65,7 +65,8 @@ pub(super) async fn introduce(State(service): State<Arc<Service>>, headers: Head
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL_VERSION.to_owned(),
         time: Timestamp::now(),
-        max_size: service.max_size,
+        max_size: service.uploads.max_size(),
+        room: service.uploads.room().ok(),
         tus_version: TUS_VERSION.to_owned(),
     })
     .into_response()
