@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::report::Report;
 use crate::settings::DEFAULT_PATH;
 
 /// Hands recordings over from a BigBlueButton node to a bbb2pod receiver.
@@ -75,7 +76,7 @@ Exit codes: 0 taken, or left out by the filters; 1 disk; 2 settings, or no such 
   By day, though http.window says 20:00-06:00:
     bbb2pod-hook send --now
 
-Exit codes: 0 all confirmed; 1 some are not; 2 settings; 3 the receiver cannot be reached.")]
+Exit codes: 0 all confirmed; 1 some are not; 2 settings or token; 3 the receiver cannot be reached.")]
     Send {
         /// Keep running, and send new jobs as they come
         #[arg(long)]
@@ -120,7 +121,11 @@ Exit codes: 0 all is well, or the textfile is written; 1 something is failing; 2
   The last academic year of one front-end, newest first, with a list of what was done:
     bbb2pod-hook backfill --since 2024-09-01 --until 2025-07-01 --origin moodle --order newest --report backfill.csv
 
-Exit codes: 0 done; 1 some could not be taken (the rest was); 2 settings or options.")]
+  What a list of record ids names, the first hundred of it:
+    bbb2pod-hook backfill --id-file ids.txt --max 100
+
+Exit codes: 0 done; 1 some could not be taken, or --id-file names some that are not there (the rest
+was taken); 2 settings or options.")]
     Backfill(Backfill),
     /// Take what a lost call of the post-publish script missed; `send --watch` does it every hour
     #[command(after_help = "Examples:
@@ -144,7 +149,7 @@ Exit codes: 0 done; 1 some could not be taken; 2 settings.")]
 missing: on the node, not in the receiver's archive; changed: another content is there;
 deleted: no longer on the node; extra: there under this node's name, without a trace here.
 
-Exit codes: 0 all the same; 1 something differs; 2 settings; 3 the receiver cannot be reached.")]
+Exit codes: 0 all the same; 1 something differs; 2 settings or token; 3 the receiver cannot be reached.")]
     Reconcile {
         /// One JSON object instead of text
         #[arg(long)]
@@ -161,7 +166,7 @@ Exit codes: 0 all the same; 1 something differs; 2 settings; 3 the receiver cann
   Every night (see bbb2pod-hook-prune.timer):
     bbb2pod-hook prune --report /var/log/bigbluebutton/bbb2pod-prune.csv
 
-Exit codes: 0 done; 1 something could not be deleted; 2 settings; 3 the receiver cannot be reached.")]
+Exit codes: 0 done; 1 something could not be deleted; 2 settings or token; 3 the receiver cannot be reached.")]
     Prune(Prune),
     /// Try everything that the node needs, and say what to change
     ///
@@ -203,7 +208,7 @@ pub(crate) struct Prune {
     pub(crate) dry_run: bool,
     /// Write what became of each recording into this file (.csv or .json)
     #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
+    pub(crate) report: Option<Report>,
 }
 
 /// How to become known.
@@ -241,7 +246,7 @@ pub(crate) struct Backfill {
     /// Only with this value of a meta key; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) meta: Vec<(String, String)>,
-    /// Only record ids of this file, one a line
+    /// Only record ids of this file, one a line; # begins a comment
     #[arg(long, value_name = "FILE")]
     pub(crate) id_file: Option<PathBuf>,
     /// Unpublished recordings too
@@ -251,17 +256,17 @@ pub(crate) struct Backfill {
     #[arg(long, value_name = "ORDER", default_value = "oldest")]
     pub(crate) order: Order,
     /// Begin with the N-th of those that are to be sent
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number)]
     pub(crate) min: usize,
     /// End with the N-th
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub(crate) max: Option<usize>,
     /// Only tell
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Write what was decided on each recording into this file (.csv or .json)
     #[arg(long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
+    pub(crate) report: Option<Report>,
     /// Show how far the sender is, until everything is confirmed; so it is on a terminal
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) follow: bool,
@@ -279,6 +284,13 @@ pub(crate) enum Order {
     Newest,
     /// By size
     Smallest,
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok();
+    number
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "must be a number, 1 or more".to_owned())
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

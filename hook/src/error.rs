@@ -48,7 +48,11 @@ impl Error {
             Error::Settings(_) | Error::Input(_) => 2,
             Error::Disk(_) => 1,
             Error::Receiver(failure) if failure.cause.nothing_reached() => 3,
-            Error::Receiver(failure) if failure.cause == Cause::Settings => 2,
+            Error::Receiver(failure)
+                if matches!(failure.cause, Cause::Settings | Cause::TokenRefused) =>
+            {
+                2
+            }
             Error::Receiver(_) => 1,
         }
     }

@@ -4,6 +4,23 @@ use recording::{Metadata, PlaybackFormat};
 
 use crate::settings::Filters;
 
+/// Why a recording is not handed over, in the words of the settings.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LeftOut {
+    #[error("filters.formats does not list {0}")]
+    Format(PlaybackFormat),
+    #[error("filters.origins does not list its bbb-origin \"{0}\"")]
+    Origin(String),
+    #[error("filters.meta.{key} wants \"{wanted}\", it has \"{found}\"")]
+    Meta {
+        key: String,
+        wanted: String,
+        found: String,
+    },
+    #[error("it lasts {lasts} s, filters.min_duration_seconds is {least}")]
+    Short { lasts: u64, least: u64 },
+}
+
 /// Why a recording is not handed over; `None` when it is.
 ///
 /// Without readable metadata only the format decides: a damaged recording is rather sent than lost.
@@ -11,9 +28,9 @@ pub(crate) fn left_out(
     filters: &Filters,
     format: &PlaybackFormat,
     metadata: Option<&Metadata>,
-) -> Option<String> {
+) -> Option<LeftOut> {
     if !filters.formats.is_empty() && !filters.formats.contains(format) {
-        return Some(format!("filters.formats does not list {format}"));
+        return Some(LeftOut::Format(format.clone()));
     }
     let metadata = metadata?;
     if !filters.origins.is_empty() {
@@ -23,17 +40,17 @@ pub(crate) fn left_out(
             .iter()
             .any(|o| o.eq_ignore_ascii_case(origin))
         {
-            return Some(format!(
-                "filters.origins does not list its bbb-origin \"{origin}\""
-            ));
+            return Some(LeftOut::Origin(origin.to_owned()));
         }
     }
     for (key, wanted) in &filters.meta {
         let found = metadata.meta(key).unwrap_or_default();
         if found != wanted {
-            return Some(format!(
-                "filters.meta.{key} wants \"{wanted}\", it has \"{found}\""
-            ));
+            return Some(LeftOut::Meta {
+                key: key.clone(),
+                wanted: wanted.clone(),
+                found: found.to_owned(),
+            });
         }
     }
     let duration = metadata
@@ -41,11 +58,12 @@ pub(crate) fn left_out(
         .or_else(|| metadata.playback.first())
         .and_then(|p| p.duration_ms);
     match duration {
-        Some(ms) if ms < filters.min_duration_seconds.saturating_mul(1000) => Some(format!(
-            "it lasts {} s, filters.min_duration_seconds is {}",
-            ms / 1000,
-            filters.min_duration_seconds
-        )),
+        Some(ms) if ms < filters.min_duration_seconds.saturating_mul(1000) => {
+            Some(LeftOut::Short {
+                lasts: ms / 1000,
+                least: filters.min_duration_seconds,
+            })
+        }
         _ => None,
     }
 }
@@ -93,7 +111,7 @@ mod tests {
             ),
         ];
         for (filters, words) in table {
-            let said = left_out(&filters, &video, Some(&metadata));
+            let said = left_out(&filters, &video, Some(&metadata)).map(|why| why.to_string());
             match words {
                 None => assert_eq!(said, None),
                 Some(words) => assert!(said.clone().unwrap().contains(words), "{said:?}"),

@@ -22,6 +22,7 @@ mod prune;
 mod publish;
 mod receiver;
 mod reconcile;
+mod report;
 mod send;
 mod settings;
 mod status;

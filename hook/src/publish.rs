@@ -138,7 +138,7 @@ pub(crate) fn take(
         .metadata_xml()
         .and_then(|xml| std::str::from_utf8(xml).ok()?.parse().ok());
     if let Some(why) = filters::left_out(&settings.filters, format, metadata.as_ref()) {
-        return Ok(Taken::LeftOut(why));
+        return Ok(Taken::LeftOut(why.to_string()));
     }
     let fingerprint = tree.fingerprint();
     let waiting = outbox.waiting(record_id, format).map_err(|e| full(&e))?;

@@ -111,7 +111,8 @@ pub(crate) fn reconcile(settings: &Settings) -> Result<Reconciled, Error> {
         left_out: 0,
         pruned: 0,
     };
-    let mut digests = Digests::of(&outbox);
+    let sent = outbox.done(usize::MAX).map_err(broken)?;
+    let mut digests = Digests::of(&outbox).and_sent(&sent);
     for here in here {
         let theirs = there.remove(&(here.record_id.clone(), here.format.clone()));
         result.compare(here, theirs, &known, &mut digests);

@@ -55,11 +55,72 @@ fn a_dry_run_tells_and_takes_nothing() {
     assert!(ran.out.contains("5 would be sent"), "{}", ran.out);
     assert!(
         ran.out
-            .contains("filters.origins does not list its bbb-origin \"Greenlight\""),
+            .contains("--origin does not name its bbb-origin \"Greenlight\""),
+        "{}",
+        ran.out
+    );
+    let ran = node.run(&[
+        "backfill",
+        "--dry-run",
+        "--format",
+        "video",
+        "--meta",
+        "a=b",
+    ]);
+    assert!(
+        ran.out.contains("--format does not name presentation"),
+        "{}",
+        ran.out
+    );
+    let ran = node.run(&["backfill", "--dry-run", "--meta", "bbb-origin=b"]);
+    assert!(
+        ran.out
+            .contains("--meta bbb-origin wants \"b\", it has \"Moodle\""),
+        "{}",
+        ran.out
+    );
+    // What the settings say is called by their name.
+    node.add_settings("filters: {origins: [PILOS]}");
+    let ran = node.run(&["backfill", "--dry-run"]);
+    assert!(
+        ran.out.contains("filters.origins does not list"),
         "{}",
         ran.out
     );
     assert!(node.jobs().is_empty());
+}
+
+#[test]
+fn a_list_of_ids_is_taken_at_its_word() {
+    let node = old_node("http://127.0.0.1:9");
+    node.move_to("unpublished", &old_id(4), "presentation");
+    let list = |text: &str| {
+        fs::write(node.path("ids"), text).unwrap();
+        let ids = node.path("ids").display().to_string();
+        node.run(&["backfill", "--dry-run", "--id-file", &ids])
+    };
+    let (a, b, gone) = (old_id(3), old_id(4), "gone-1");
+    let ran = list(&format!(
+        "\u{feff}# the first\n{a} # of September\r\n\n{b}\n{gone}\n"
+    ));
+    assert!(ran.out.contains("1 would be sent"), "{}", ran.out);
+    assert_eq!(ran.code, 1, "not all that was asked for is there");
+    let line = |id: &str| ran.err.lines().find(|l| l.contains(id)).unwrap_or_default();
+    assert!(line(&b).contains("--unpublished takes it"), "{}", ran.err);
+    assert!(
+        line(gone).contains("no such recording on this node"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(list(&format!("{a}\n")).code, 0);
+    for (text, words) in [
+        ("# nothing\n", "names no recording"),
+        ("a-1\n../../etc\n", "ids:2: "),
+    ] {
+        let ran = list(text);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains(words), "{}", ran.err);
+    }
 }
 
 #[test]
@@ -105,12 +166,19 @@ fn options_choose_and_order() {
         assert_eq!(chosen, wanted, "{args:?}");
     }
     for args in [
-        ["--since", "yesterday"],
-        ["--meta", "x"],
-        ["--id-file", "/nowhere"],
+        &["--since", "yesterday"][..],
+        &["--meta", "x"],
+        &["--id-file", "/nowhere"],
+        &["--min", "0"],
+        &["--min", "3", "--max", "2"],
+        &["--since", "2024-09-05", "--until", "2024-09-05"],
+        &["--report", "list.txt"],
+        &["--report", "/nowhere/list.csv"],
     ] {
-        assert_eq!(node.run(&[&["backfill"], &args[..]].concat()).code, 2);
+        let ran = node.run(&[&["backfill"], args].concat());
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.err);
     }
+    assert!(node.jobs().is_empty());
 }
 
 #[test]
@@ -121,7 +189,10 @@ fn taken_once_sent_in_order_after_what_is_new() {
     let ran = node.run(&["backfill", "--report", &csv]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(node.jobs().len(), 10);
-    assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), 11);
+    let text = fs::read_to_string(&csv).unwrap();
+    assert_eq!(text.lines().count(), 11);
+    let first = format!("{},presentation,published,2024-09-02T", old_id(0));
+    assert!(text.lines().nth(1).unwrap().starts_with(&first), "{text}");
     node.recording(ID, "video", b"new");
     node.publish(ID);
     let more = fs::read_to_string(node.config())

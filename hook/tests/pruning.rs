@@ -133,6 +133,16 @@ fn off_unless_it_is_on() {
     let ran = node.run(&["prune"]);
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("prune.enabled is false"), "{}", ran.err);
+    node.configure_transport("transport: directory\ndirectory: {spool_dir: /x}", "");
+    let ran = node.run(&["prune", "--dry-run"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err.contains("nobody confirms what went by"),
+        "{}",
+        ran.err
+    );
+    let ran = node.run(&["prune", "--dry-run", "--report", "x.txt"]);
+    assert_eq!(ran.code, 2);
     assert!(published(&node) && calls(&node).is_empty());
 }
 
@@ -227,6 +237,10 @@ fn what_lies_on_the_disk_now_is_what_counts() {
 fn days_pass_by_both_clocks() {
     let (node, peer) = ready(2);
     kept(&node, "prune.after_days is 2");
+    // What the receiver lacks is said first: waiting will not mend that.
+    peer.lock().packages[1].status = "rejected";
+    kept(&node, "as rejected only");
+    peer.lock().packages[1].status = "archived";
     // The receiver has had it for long, but this node heard of it just now, and it is new here.
     for entry in walkdir::WalkDir::new(node.published_dir()) {
         let file = fs::File::open(entry.unwrap().path()).unwrap();
@@ -291,6 +305,8 @@ fn a_deletion_that_fails_is_told_and_tried_again() {
     let ran = node.run(&["prune"]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("Need to be root"), "{}", ran.out);
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(ran.out.contains("sudo bbb2pod-hook prune"), !root);
     // Ends well and does nothing.
     bbb_record(&node, "exit 0");
     let ran = node.run(&["prune"]);
@@ -323,7 +339,8 @@ fn an_interrupted_deletion_does_not_go_on_over_what_remains() {
 fn without_the_receiver_or_bbbs_steps_nothing_is_decided() {
     let (node, peer) = ready(0);
     peer.lock().token = "another".into();
-    assert_eq!(node.run(&["prune"]).code, 1);
+    assert_eq!(node.run(&["prune"]).code, 2);
+    assert_eq!(node.run(&["reconcile"]).code, 2);
     peer.lock().token = "secret-token".into();
     let text = fs::read_to_string(node.path("bigbluebutton.yml")).unwrap();
     let text = text.split("steps:").next().unwrap().to_owned();

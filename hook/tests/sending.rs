@@ -277,7 +277,7 @@ fn causes_are_told_apart() {
             3,
             "ca_file",
         ),
-        (peer.url(), "wrong", "token-refused", 1, "token"),
+        (peer.url(), "wrong", "token-refused", 2, "token"),
         (peer.url(), "two\nlines", "settings", 2, "http.token_file"),
         (
             large.url(),

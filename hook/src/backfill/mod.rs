@@ -39,15 +39,22 @@ pub(crate) fn backfill(
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
     let stop = Stop::on_signals().map_err(|e| Error::Disk(format!("cannot start: {e}")))?;
     let mut digests = Digests::of(&outbox);
-    let mut lines = plan::plan(settings, asked, &node, &outbox, &mut digests, &stop)?;
+    if let Some(report) = &asked.report {
+        report.begin::<Line>()?;
+    }
+    let plan::Plan { mut lines, absent } =
+        plan::plan(settings, asked, &node, &outbox, &mut digests, &stop)?;
     let mut jobs = Vec::new();
     if !asked.dry_run {
         jobs = queue(settings, &node, &outbox, &mut lines, &stop);
     }
     // A closed pipe (`| head`) is no failure.
     let _ = report::tell(&lines, asked.dry_run, out);
-    if let Some(path) = &asked.report {
-        report::write(path, &lines).map_err(|e| Error::disk("cannot write", path, &e))?;
+    if let Some(report) = &asked.report {
+        report.write(&lines)?;
+    }
+    for (id, why) in &absent {
+        warn!(record_id = %id, "--id-file names it: {why}");
     }
     if stop.asked() {
         info!("stopped; the same command goes on from here");
@@ -57,9 +64,8 @@ pub(crate) fn backfill(
     if follows && !jobs.is_empty() && !follow::follow(&outbox, &jobs, &stop) {
         return Ok(1);
     }
-    Ok(u8::from(
-        lines.iter().any(|l| l.decision == Decision::Failed),
-    ))
+    let failed = lines.iter().any(|l| l.decision == Decision::Failed);
+    Ok(u8::from(failed || !absent.is_empty()))
 }
 
 /// Takes what is planned into the outbox; gives the jobs that were added.

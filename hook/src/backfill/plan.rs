@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,7 +17,7 @@ use crate::bbb::{Node, Place};
 use crate::cli::{Backfill, Order};
 use crate::content;
 use crate::error::Error;
-use crate::filters;
+use crate::filters::{self, LeftOut};
 use crate::inventory::{self, Found};
 use crate::outbox::digests::Digests;
 use crate::outbox::looks::Looks;
@@ -63,6 +63,13 @@ impl Line {
     }
 }
 
+/// What is decided, in the order of sending.
+pub(super) struct Plan {
+    pub(super) lines: Vec<Line>,
+    /// Of `--id-file`: what is not there, and why it is not.
+    pub(super) absent: Vec<(RecordId, &'static str)>,
+}
+
 /// Every recording with what is decided on it, in the order of sending.
 ///
 /// # Errors
@@ -74,7 +81,7 @@ pub(super) fn plan(
     outbox: &Outbox,
     digests: &mut Digests,
     stop: &Stop,
-) -> Result<Vec<Line>, Error> {
+) -> Result<Plan, Error> {
     let wanted = Wanted::of(settings, asked)?;
     let known = outbox
         .known()
@@ -86,7 +93,7 @@ pub(super) fn plan(
         &[Place::Published]
     };
     let mut lines = inventory::each(node, places, Some(&looks), |found| {
-        Some(line(&wanted, &known, found))
+        (!stop.asked()).then(|| line(&wanted, &known, found))
     })
     .map_err(|e| Error::disk("cannot read", &node.published_dir, &e))?;
     looks.keep();
@@ -104,19 +111,38 @@ pub(super) fn plan(
             line.skip(format!("it is number {n}, outside --min and --max"));
         }
     }
-    Ok(lines)
+    let absent = if stop.asked() {
+        Vec::new()
+    } else {
+        wanted.absent(node, &lines)
+    };
+    Ok(Plan { lines, absent })
 }
 
 /// What is asked for: the settings' filters, made narrower by the options.
-struct Wanted {
+struct Wanted<'a> {
+    asked: &'a Backfill,
     filters: Filters,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
-    ids: Option<BTreeSet<String>>,
+    ids: Option<BTreeSet<RecordId>>,
 }
 
-impl Wanted {
-    fn of(settings: &Settings, asked: &Backfill) -> Result<Wanted, Error> {
+impl Wanted<'_> {
+    fn of<'a>(settings: &Settings, asked: &'a Backfill) -> Result<Wanted<'a>, Error> {
+        if asked.max.is_some_and(|max| max < asked.min) {
+            return Err(Error::input(
+                "--max is less than --min, so nothing lies between them",
+            ));
+        }
+        if let (Some(since), Some(until)) = (asked.since, asked.until)
+            && until <= since
+        {
+            return Err(Error::input(format!(
+                "nothing begins on {since} or later and before {until}: --until must be later than \
+                 --since"
+            )));
+        }
         let mut filters = settings.filters.clone();
         if !asked.format.is_empty() {
             filters.formats = asked.format.clone();
@@ -125,13 +151,9 @@ impl Wanted {
             filters.origins = asked.origin.clone();
         }
         filters.meta.extend(asked.meta.iter().cloned());
-        let ids = asked.id_file.as_ref().map(|path| {
-            let text = fs::read_to_string(path)
-                .map_err(|e| Error::input(format!("--id-file {}: {e}", path.display())))?;
-            let ids = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            Ok::<_, Error>(ids.map(str::to_owned).collect())
-        });
+        let ids = asked.id_file.as_deref().map(ids_in);
         Ok(Wanted {
+            asked,
             filters,
             since: asked.since.map(midnight).transpose()?,
             until: asked.until.map(midnight).transpose()?,
@@ -143,7 +165,7 @@ impl Wanted {
         if self
             .ids
             .as_ref()
-            .is_some_and(|ids| !ids.contains(line.record_id.as_str()))
+            .is_some_and(|ids| !ids.contains(&line.record_id))
         {
             return Some("--id-file does not list it".to_owned());
         }
@@ -159,7 +181,72 @@ impl Wanted {
         {
             return Some("it began on --until or later".to_owned());
         }
-        filters::left_out(&self.filters, &line.format, metadata)
+        filters::left_out(&self.filters, &line.format, metadata).map(|why| self.words(&why))
+    }
+
+    /// Names the option instead of the setting that it stood in for.
+    fn words(&self, why: &LeftOut) -> String {
+        match why {
+            LeftOut::Format(format) if !self.asked.format.is_empty() => {
+                format!("--format does not name {format}")
+            }
+            LeftOut::Origin(origin) if !self.asked.origin.is_empty() => {
+                format!("--origin does not name its bbb-origin \"{origin}\"")
+            }
+            LeftOut::Meta { key, wanted, found }
+                if self.asked.meta.iter().any(|(asked, _)| asked == key) =>
+            {
+                format!("--meta {key} wants \"{wanted}\", it has \"{found}\"")
+            }
+            other => other.to_string(),
+        }
+    }
+
+    /// Of `--id-file`, what was not found where it was looked.
+    fn absent(&self, node: &Node, lines: &[Line]) -> Vec<(RecordId, &'static str)> {
+        let found: BTreeSet<&RecordId> = lines.iter().map(|line| &line.record_id).collect();
+        let ids = self.ids.iter().flatten();
+        ids.filter(|id| !found.contains(id))
+            .map(|id| (id.clone(), why_absent(node, id)))
+            .collect()
+    }
+}
+
+/// One id a line; what follows a `#` is a comment.
+fn ids_in(path: &Path) -> Result<BTreeSet<RecordId>, Error> {
+    let wrong = |why: String| Error::input(format!("--id-file {}{why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|e| wrong(format!(": {e}")))?;
+    let mut ids = BTreeSet::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let id = line.split('#').next().unwrap_or_default();
+        let id = id.trim_start_matches('\u{feff}').trim();
+        if !id.is_empty() {
+            ids.insert(id.parse().map_err(|e| wrong(format!(":{number}: {e}")))?);
+        }
+    }
+    if ids.is_empty() {
+        return Err(wrong(" names no recording".to_owned()));
+    }
+    Ok(ids)
+}
+
+fn why_absent(node: &Node, id: &RecordId) -> &'static str {
+    let is_in = |place| {
+        let formats = fs::read_dir(node.root(place))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut folders = formats.map(|format| format.path().join(id.as_str()));
+        folders.any(|folder| folder.is_dir())
+    };
+    if is_in(Place::Published) {
+        "its folders are empty"
+    } else if is_in(Place::Unpublished) {
+        "it is unpublished; --unpublished takes it, too"
+    } else if is_in(Place::Deleted) {
+        "it is deleted; bbb-web moves it back when it is published again"
+    } else {
+        "there is no such recording on this node"
     }
 }
 

@@ -1,41 +1,35 @@
-//! What a backfill tells: a table for people, a file for scripts.
+//! What a backfill tells: a table for people, lines of the report for scripts.
 
 use std::io::{self, Write};
-use std::path::Path;
 
 use jiff::tz::TimeZone;
 
 use super::plan::{Decision, Line};
+use crate::report::Row;
 use crate::status::size;
 
-/// Writes the decision on every recording into a file, as JSON when its name ends so, else as CSV.
-///
-/// # Errors
-/// The file cannot be written.
-pub(super) fn write(path: &Path, lines: &[Line]) -> io::Result<()> {
-    let mut text = Vec::new();
-    if path.extension().is_some_and(|e| e == "json") {
-        serde_json::to_writer_pretty(&mut text, lines)?;
-    } else {
-        writeln!(text, "record_id,format,start,bytes,decision,reason")?;
-        for line in lines {
-            let start = line.start.map(|at| at.to_string()).unwrap_or_default();
-            let reason = line
-                .reason
-                .as_deref()
-                .unwrap_or_default()
-                .replace('"', "\"\"");
-            writeln!(
-                text,
-                "{},{},{start},{},{},\"{reason}\"",
-                line.record_id,
-                line.format,
-                line.bytes,
-                line.decision.word()
-            )?;
-        }
+impl Row for Line {
+    const HEAD: &'static [&'static str] = &[
+        "record_id",
+        "format",
+        "place",
+        "start",
+        "bytes",
+        "decision",
+        "reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.record_id.to_string(),
+            self.format.to_string(),
+            self.place.word().to_owned(),
+            self.start.map(|at| at.to_string()).unwrap_or_default(),
+            self.bytes.to_string(),
+            self.decision.word().to_owned(),
+            self.reason.clone().unwrap_or_default(),
+        ]
     }
-    recording::durable::write(path, &text)
 }
 
 impl Decision {

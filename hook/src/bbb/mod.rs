@@ -47,6 +47,15 @@ pub(crate) enum Place {
 impl Place {
     /// All places.
     pub(crate) const ALL: [Place; 3] = [Place::Published, Place::Unpublished, Place::Deleted];
+
+    /// The folder's name beside `published`, which is also the word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Place::Published => "published",
+            Place::Unpublished => "unpublished",
+            Place::Deleted => "deleted",
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,8 +116,7 @@ impl Node {
     pub(crate) fn root(&self, place: Place) -> PathBuf {
         match place {
             Place::Published => self.published_dir.clone(),
-            Place::Unpublished => self.published_dir.with_file_name("unpublished"),
-            Place::Deleted => self.published_dir.with_file_name("deleted"),
+            other => self.published_dir.with_file_name(other.word()),
         }
     }
 

@@ -12,7 +12,7 @@ use recording::digest::Digest;
 use recording::{PlaybackFormat, RecordId};
 use tracing::debug;
 
-use super::{Outbox, like_outbox};
+use super::{Done, Outbox, like_outbox};
 
 const FILE: &str = ".digests";
 
@@ -36,6 +36,17 @@ impl Digests {
             path,
             known: text.lines().filter_map(pair).collect(),
         }
+    }
+
+    /// Together with what was confirmed: the sender has read that.
+    pub(crate) fn and_sent<'a>(mut self, done: impl IntoIterator<Item = &'a Done>) -> Digests {
+        for done in done {
+            if let Some(digest) = done.digest {
+                let key = key(&done.record_id, &done.format, &done.fingerprint);
+                self.known.entry(key).or_insert(digest);
+            }
+        }
+        self
     }
 
     /// The content of this state of a folder, when it was taken before.

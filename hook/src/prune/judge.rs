@@ -34,6 +34,7 @@ pub(super) enum Verdict {
 struct Folder {
     record_id: RecordId,
     format: PlaybackFormat,
+    place: Place,
     root: PathBuf,
     fingerprint: Digest,
     bytes: u64,
@@ -80,7 +81,9 @@ impl<'a> Judge<'a> {
         }
         let introduction = receiver.wait(receiver.http.introduction())?;
         let mut confirmed = BTreeMap::new();
-        for done in outbox.done(usize::MAX).map_err(broken)? {
+        let sent = outbox.done(usize::MAX).map_err(broken)?;
+        let digests = Digests::of(outbox).and_sent(&sent);
+        for done in sent {
             let at = confirmed
                 .entry((done.record_id, done.format))
                 .or_insert(done.confirmed_at);
@@ -91,6 +94,7 @@ impl<'a> Judge<'a> {
                 fingerprint: found.look.fingerprint,
                 bytes: found.look.bytes,
                 last_change: found.look.last_change,
+                place: found.place,
                 record_id: found.record_id,
                 format: found.format,
                 root: found.root,
@@ -109,7 +113,7 @@ impl<'a> Judge<'a> {
             node,
             receiver,
             known: outbox.known().map_err(broken)?,
-            digests: Digests::of(outbox),
+            digests,
             confirmed,
             expected,
             half_pruned: outbox.half_pruned(),
@@ -190,6 +194,13 @@ impl<'a> Judge<'a> {
             if self.known.waits(&folder.record_id, &folder.format) {
                 return Err(format!("its {} waits in the outbox", folder.format));
             }
+        }
+        Ok(())
+    }
+
+    /// Whether it has lain here for long enough, unchanged.
+    fn waited(&self, id: &RecordId) -> Result<(), String> {
+        for folder in self.going(id) {
             let confirmed = self
                 .confirmed
                 .get(&(folder.record_id.clone(), folder.format.clone()));
@@ -279,6 +290,8 @@ impl<'a> Judge<'a> {
                 self.confirmed(folder, state, &digest)?;
             }
         }
+        // What the receiver lacks is said before how young it is; reading comes last.
+        self.waited(id)?;
         let mut contents = Vec::new();
         let mut confirmed_at = Timestamp::UNIX_EPOCH;
         for folder in self.going(id) {
@@ -344,7 +357,14 @@ impl<'a> Judge<'a> {
                 status.as_str()
             )),
             None => Err(format!(
-                "the receiver does not have its {format} as it lies here"
+                "the receiver does not have its {format} as it lies here{}",
+                match folder.place {
+                    Place::Published => "",
+                    // Its metadata.xml says so, and is another than the one that was sent.
+                    Place::Unpublished =>
+                        ", unpublished since; backfill --unpublished sends it as it is now",
+                    Place::Deleted => ", deleted since, which BBB writes into its metadata.xml",
+                }
             )),
         }
     }

@@ -9,7 +9,6 @@ mod judge;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
@@ -24,7 +23,8 @@ use crate::error::Error;
 use crate::outbox::pruned::{Pruned, PrunedContent};
 use crate::outbox::{Outbox, like_outbox};
 use crate::receiver::Receiver;
-use crate::settings::Settings;
+use crate::report::Row;
+use crate::settings::{Settings, TransportKind};
 use crate::status::size;
 use crate::stop::Stop;
 use judge::{Judge, Verdict};
@@ -70,6 +70,13 @@ pub(crate) fn prune(
             settings.path.display()
         )));
     }
+    if settings.transport != TransportKind::Http {
+        return Err(Error::input(format!(
+            "{}: nobody confirms what went by rsync or directory, so nothing may ever be deleted \
+             here; set transport: http",
+            settings.path.display()
+        )));
+    }
     let node = Node::of(settings)?;
     let dir = node.outbox_dir(settings);
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
@@ -80,9 +87,8 @@ pub(crate) fn prune(
     let judge = Judge::of(settings, &node, &outbox, &receiver)?;
     let mut lines = Vec::new();
     // Nothing is deleted of which no report could tell.
-    if let Some(path) = &asked.report {
-        report(path, &lines)
-            .map_err(|e| Error::input(format!("--report {}: {e}", path.display())))?;
+    if let Some(report) = &asked.report {
+        report.begin::<Line>()?;
     }
     for candidate in judge.candidates() {
         if stop.asked() {
@@ -107,8 +113,8 @@ pub(crate) fn prune(
         });
     }
     let _ = tell(&lines, asked.dry_run, out);
-    if let Some(path) = &asked.report {
-        report(path, &lines).map_err(|e| Error::disk("cannot write", path, &e))?;
+    if let Some(report) = &asked.report {
+        report.write(&lines)?;
     }
     Ok(u8::from(lines.iter().any(|l| l.outcome == Outcome::Failed)))
 }
@@ -174,9 +180,10 @@ fn delete(
                 .take(SAID)
                 .collect();
             return failed(format!(
-                "{} --delete {id} ended with {}: {said}; it must run as root",
+                "{} --delete {id} ended with {}: {said}{}",
                 program.display(),
-                output.status
+                output.status,
+                root_needed()
             ));
         }
         Ok(_) => {}
@@ -184,9 +191,10 @@ fn delete(
     let left = judge.left_of(node, &id);
     if !left.is_empty() {
         return failed(format!(
-            "{} ended well, but {} is still there; it must run as root",
+            "{} ended well, but {} is still there{}",
             program.display(),
-            left.join(", ")
+            left.join(", "),
+            root_needed()
         ));
     }
     pruned.deleted_at = Some(Timestamp::now());
@@ -198,6 +206,15 @@ fn delete(
     Ok(())
 }
 
+/// What is missing when `bbb-record` cannot do its work, as far as that can be told.
+fn root_needed() -> &'static str {
+    if rustix::process::geteuid().is_root() {
+        ""
+    } else {
+        "; bbb-record deletes for root only: sudo bbb2pod-hook prune"
+    }
+}
+
 fn described(contents: &[PrunedContent]) -> String {
     let each = contents
         .iter()
@@ -205,27 +222,20 @@ fn described(contents: &[PrunedContent]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-fn report(path: &Path, lines: &[Line]) -> io::Result<()> {
-    let mut text = Vec::new();
-    if path.extension().is_some_and(|e| e == "json") {
-        serde_json::to_writer_pretty(&mut text, lines)?;
-    } else {
-        writeln!(text, "record_id,formats,bytes,outcome,at,reason")?;
-        for line in lines {
-            let reason = line.reason.as_deref().unwrap_or_default();
-            writeln!(
-                text,
-                "{},{},{},{},{},\"{}\"",
-                line.record_id,
-                line.formats.join(" "),
-                line.bytes,
-                line.outcome.word(),
-                line.at,
-                reason.replace('"', "\"\"")
-            )?;
-        }
+impl Row for Line {
+    const HEAD: &'static [&'static str] =
+        &["record_id", "formats", "bytes", "outcome", "at", "reason"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.record_id.to_string(),
+            self.formats.join(" "),
+            self.bytes.to_string(),
+            self.outcome.word().to_owned(),
+            self.at.to_string(),
+            self.reason.clone().unwrap_or_default(),
+        ]
     }
-    recording::durable::write(path, &text)
 }
 
 impl Outcome {

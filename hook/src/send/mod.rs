@@ -61,7 +61,7 @@ pub(crate) struct Tally {
     pub(crate) unconfirmed: u64,
     /// Of the failed: how many never reached anything.
     unreached: u64,
-    /// Of the failed: how many because of the settings.
+    /// Of the failed: how many because of the settings or the token.
     settings: u64,
     /// Not sent because `http.window` is closed.
     postponed: u64,
@@ -362,7 +362,8 @@ impl Run {
     fn note(&mut self, name: &str, job: &mut Job, failure: &Failure, now: Timestamp) {
         self.tally.failed += 1;
         self.tally.unreached += u64::from(failure.cause.nothing_reached());
-        self.tally.settings += u64::from(failure.cause == Cause::Settings);
+        let settings = matches!(failure.cause, Cause::Settings | Cause::TokenRefused);
+        self.tally.settings += u64::from(settings);
         if failure.cause == Cause::FilesChanged
             && let Err(e) = self.sender.start_over(name, job)
         {
