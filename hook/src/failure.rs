@@ -18,6 +18,10 @@ pub(crate) enum Cause {
     Connection,
     /// 401 or 403.
     TokenRefused,
+    /// The receiver's administrator has cordoned the node: nothing new is taken.
+    NodeCordoned,
+    /// The receiver's administrator has disabled the node: nothing is taken.
+    NodeDisabled,
     /// 413: larger than the receiver takes.
     TooLarge,
     /// The spool is not there: a share that is not mounted, a path that is refused.
@@ -51,6 +55,8 @@ impl Cause {
                 | Cause::Timeout
                 | Cause::Connection
                 | Cause::TokenRefused
+                | Cause::NodeCordoned
+                | Cause::NodeDisabled
                 | Cause::SpoolMissing
                 | Cause::SpoolRefused
                 | Cause::ReceiverFull
@@ -79,6 +85,11 @@ impl Cause {
         )
     }
 
+    /// Whether it is not trouble but a decision, after which things go on by themselves.
+    pub(crate) fn is_decided(self) -> bool {
+        matches!(self, Cause::NodeCordoned | Cause::NodeDisabled)
+    }
+
     /// The kind in words, for `status`.
     pub(crate) fn words(self) -> &'static str {
         match self {
@@ -88,6 +99,8 @@ impl Cause {
             Cause::Timeout => "timed out",
             Cause::Connection => "connection broke",
             Cause::TokenRefused => "token refused",
+            Cause::NodeCordoned => "node cordoned at the receiver",
+            Cause::NodeDisabled => "node disabled at the receiver",
             Cause::TooLarge => "too large for the receiver",
             Cause::SpoolMissing => "spool not there",
             Cause::SpoolRefused => "spool refuses",

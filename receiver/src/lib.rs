@@ -13,6 +13,7 @@ mod convert;
 mod database;
 mod export;
 mod film;
+mod fleet;
 mod html;
 mod import;
 mod ledger;

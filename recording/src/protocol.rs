@@ -239,6 +239,9 @@ pub struct NodeRecording {
 pub struct Introduction {
     /// The node whose token was shown.
     pub node: String,
+    /// Whether the receiver takes recordings of it.
+    #[serde(default)]
+    pub state: NodeStanding,
     /// The receiver's version.
     pub version: String,
     /// The receiver's [`PROTOCOL_VERSION`].
@@ -254,6 +257,42 @@ pub struct Introduction {
     /// The version of tus spoken at [`FILES_PATH`].
     pub tus_version: String,
 }
+
+/// Whether the receiver takes recordings of a node, as its administrator has decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeStanding {
+    /// It does.
+    #[default]
+    Enabled,
+    /// It takes nothing new, and lets uploads under way come to their end.
+    Cordoned,
+    /// It takes nothing, and answers nothing but this.
+    Disabled,
+}
+
+impl NodeStanding {
+    /// All of them.
+    pub const ALL: [NodeStanding; 3] = [
+        NodeStanding::Enabled,
+        NodeStanding::Cordoned,
+        NodeStanding::Disabled,
+    ];
+
+    /// The word used in JSON, in headers and in the ledger.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeStanding::Enabled => "enabled",
+            NodeStanding::Cordoned => "cordoned",
+            NodeStanding::Disabled => "disabled",
+        }
+    }
+}
+
+/// Header of a refusal that is only due to the node's [`NodeStanding`], which it holds: nothing is
+/// wrong with the token or what was asked.
+pub const NODE_STATE_HEADER: &str = "bbb2pod-node-state";
 
 /// How a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

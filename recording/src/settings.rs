@@ -52,7 +52,15 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, SettingsError> {
         path: path.into(),
         source,
     })?;
-    parse(&text).map_err(|(at, why)| SettingsError::Invalid {
+    from_text(path, &text)
+}
+
+/// Reads what such a file holds; `path` is only named in errors.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_text<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, SettingsError> {
+    parse(text).map_err(|(at, why)| SettingsError::Invalid {
         path: path.into(),
         at,
         why,

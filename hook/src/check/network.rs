@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use recording::protocol::{Introduction, PROTOCOL_VERSION};
+use recording::protocol::{Introduction, NodeStanding, PROTOCOL_VERSION};
 
 use super::Finding;
 use crate::bbb::{Node, Place};
@@ -80,6 +80,10 @@ fn receiver(settings: &Settings, node: &Node) -> Vec<Finding> {
     };
     findings.extend(known_as(settings, address, &introduction));
     findings.push(clock(asked, Timestamp::now(), introduction.time));
+    // It would only be refused.
+    if introduction.state == NodeStanding::Disabled {
+        return findings;
+    }
     match sizes(settings, node) {
         Ok(sizes) => findings.extend(room(&introduction, &sizes)),
         // That BBB's folder cannot be read is told already.
@@ -115,6 +119,18 @@ fn known_as(settings: &Settings, address: &str, introduction: &Introduction) -> 
             ),
             format!("set node: {}", introduction.node),
         ));
+    }
+    let name = &introduction.node;
+    match introduction.state {
+        NodeStanding::Enabled => {}
+        NodeStanding::Cordoned => findings.push(Finding::warn(
+            "this node is cordoned at the receiver: what is published now waits here",
+            format!("bbb2pod-receiver node enable {name}, there"),
+        )),
+        NodeStanding::Disabled => findings.push(Finding::fail(
+            "this node is disabled at the receiver: everything waits here",
+            format!("bbb2pod-receiver node enable {name}, there"),
+        )),
     }
     findings.push(if introduction.protocol == PROTOCOL_VERSION {
         Finding::ok(format!(
@@ -224,6 +240,7 @@ fn failure(failure: &Failure, settings: &Settings) -> Finding {
         Cause::TokenRefused => {
             "bbb2pod-receiver node enroll NAME, there; bbb2pod-hook enroll URL --code CODE, here"
         }
+        Cause::NodeCordoned | Cause::NodeDisabled => "bbb2pod-receiver node enable NAME, there",
         Cause::Settings if settings.transport == TransportKind::Http => {
             "bbb2pod-hook enroll URL --code CODE"
         }

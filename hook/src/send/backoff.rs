@@ -7,6 +7,8 @@ use crate::settings::{Retry, std_duration};
 
 /// Least pause after a failure that only a person can mend.
 const PERSON: Duration = Duration::from_secs(300);
+/// Longest pause after a decision of the receiver's administrator, who takes it back some time.
+const DECIDED: Duration = Duration::from_secs(300);
 
 /// The pause before the next attempt, after `attempts` failures in a row.
 ///
@@ -19,6 +21,11 @@ pub(crate) fn pause(retry: &Retry, cause: Cause, attempts: u32, chance: f64) -> 
         PERSON.min(longest)
     } else {
         first
+    };
+    let longest = if cause.is_decided() {
+        longest.min(DECIDED).max(least)
+    } else {
+        longest
     };
     let whole = doubled.clamp(least, longest);
     whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
@@ -37,6 +44,7 @@ mod tests {
         assert_eq!(seen, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]);
         assert_eq!(whole(Cause::TokenRefused, 1), 300);
         assert_eq!(whole(Cause::TokenRefused, 20), 3600);
+        assert_eq!(whole(Cause::NodeCordoned, 20), 300);
     }
 
     proptest! {

@@ -203,6 +203,10 @@ impl Run {
                 if self.running.is_empty() && (settled || expired) {
                     self.tally.unconfirmed = self.queue.unconfirmed();
                     self.note_postponed(open);
+                    // Where a timer or cron calls `send`, nobody else tells it.
+                    if self.tally.unreached == 0 {
+                        report::tell(&self.sender, self.queue.backlog()).await;
+                    }
                     return Ok(self.tally);
                 }
             }

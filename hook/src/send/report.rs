@@ -39,18 +39,24 @@ impl Reporting {
         self.last = Some((Instant::now(), backlog));
         let sender = sender.clone();
         self.running = Some(tokio::spawn(async move {
-            let Transport::Http(http) = &sender.transport else {
-                return;
-            };
-            let report = NodeReport {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                backlog,
-                backlog_bytes,
-                oldest_unsent,
-            };
-            if let Err(e) = http.report(&report).await {
-                debug!(error = %e, "the receiver could not be told how the node is");
-            }
+            tell(&sender, (backlog, backlog_bytes, oldest_unsent)).await
         }));
+    }
+}
+
+/// Tells it now.
+pub(super) async fn tell(sender: &Sender, backlog: (u64, u64, Option<Timestamp>)) {
+    let Transport::Http(http) = &sender.transport else {
+        return;
+    };
+    let (backlog, backlog_bytes, oldest_unsent) = backlog;
+    let report = NodeReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        backlog,
+        backlog_bytes,
+        oldest_unsent,
+    };
+    if let Err(e) = http.report(&report).await {
+        debug!(error = %e, "the receiver could not be told how the node is");
     }
 }

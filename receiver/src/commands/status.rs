@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 "free": free, "keep_free": keep_free, "takes_uploads": takes_uploads,
             },
             "nodes": nodes.iter().map(|node| json!({
-                "name": node.name, "seen_at": node.seen_at,
+                "name": node.name, "state": node.state, "seen_at": node.seen_at,
                 "report": node.report.as_ref().map(|(report, _)| report),
             })).collect::<Vec<_>>(),
         });

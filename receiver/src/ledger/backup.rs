@@ -70,7 +70,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.db");
         let ledger = Ledger::open(&path).await.unwrap();
-        ledger.add_node("bbb1", "token").await.unwrap();
+        ledger
+            .add_node("bbb1", &crate::fleet::Spec::default(), "token")
+            .await
+            .unwrap();
         assert_eq!(files(dir.path()), ["ledger.db"], "a new one has no past");
         ledger.close().await;
         Ledger::open(&path).await.unwrap().close().await;

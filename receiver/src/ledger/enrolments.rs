@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::Row;
 
-use super::nodes::hash;
+use super::tokens::{self, hash};
 use super::{Ledger, LedgerError, now};
 
 impl Ledger {
@@ -11,7 +11,7 @@ impl Ledger {
     /// nothing any more. Only its hash is kept.
     ///
     /// # Errors
-    /// There is such a node already, and `again` does not say that it may get a new token.
+    /// The node has a token already, and `again` does not say that it may get a new token.
     pub(crate) async fn add_enrolment(
         &self,
         node: &str,
@@ -20,13 +20,13 @@ impl Ledger {
         again: bool,
     ) -> Result<(), LedgerError> {
         let mut tx = self.begin().await?;
-        let there = sqlx::query("SELECT 1 FROM nodes WHERE name = ?")
+        let there = sqlx::query("SELECT 1 FROM tokens WHERE node = ? LIMIT 1")
             .bind(node)
             .fetch_optional(&mut *tx)
             .await?;
         if there.is_some() && !again {
             return Err(LedgerError::Taken(format!(
-                "there is a node {node} already; with --again it gets a new token, and the old one is refused from then on"
+                "there is a node {node} already; with --again it gets a new token, and all others are refused from then on"
             )));
         }
         sqlx::query("DELETE FROM enrolments WHERE node = ? OR expires_at <= ?")
@@ -64,15 +64,19 @@ impl Ledger {
         let expires_at: i64 = used.try_get("expires_at")?;
         if expires_at > now() {
             sqlx::query(
-                "INSERT INTO nodes (name, token_hash, added_at, hook_version) VALUES (?, ?, ?, ?)
-                 ON CONFLICT (name) DO UPDATE SET token_hash = excluded.token_hash, hook_version = excluded.hook_version",
+                "INSERT INTO nodes (name, added_at, hook_version) VALUES (?, ?, ?)
+                 ON CONFLICT (name) DO UPDATE SET hook_version = excluded.hook_version",
             )
             .bind(&node)
-            .bind(hash(token))
             .bind(now())
             .bind(hook_version)
             .execute(&mut *tx)
             .await?;
+            sqlx::query("DELETE FROM tokens WHERE node = ?")
+                .bind(&node)
+                .execute(&mut *tx)
+                .await?;
+            tokens::insert(&mut tx, &node, "enrolled", &hash(token)).await?;
         }
         tx.commit().await?;
         Ok((expires_at > now()).then_some(node))
@@ -108,8 +112,8 @@ mod tests {
         );
         assert_eq!(ledger.enrol("second", "u", "1").await.unwrap(), None);
         assert_eq!(
-            ledger.node_of_token("t").await.unwrap().as_deref(),
-            Some("bbb1")
+            ledger.node_of_token("t").await.unwrap().unwrap().node,
+            "bbb1"
         );
 
         assert!(matches!(

@@ -18,6 +18,7 @@ mod recordings;
 mod registrations;
 mod stage;
 mod story;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,12 +31,13 @@ pub(crate) use archived::Imported;
 pub(crate) use media::{Media, NewMedia};
 pub(crate) use messages::MessageState;
 pub(crate) use node_states::Told;
-pub(crate) use nodes::Node;
+pub(crate) use nodes::{Caller, Node};
 pub(crate) use owners::{Decided, can_be_assigned};
 pub(crate) use packages::{NewPackage, Package};
 pub(crate) use registrations::Registered;
 pub(crate) use stage::{Recording, Stage};
 pub(crate) use story::Level;
+pub(crate) use tokens::Token;
 
 /// The embedded migrations, run once each, in order.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -25,6 +25,7 @@ impl Uploads {
         version(headers)?;
         let announced = metadata::metadata(headers)?;
         let kind = match headers::concat(headers)? {
+            // Its parts are here: it is the end of something under way.
             Some(Concat::Final(ids)) => {
                 let upload = self.join(headers, node, announced, &ids).await?;
                 return self.created(&upload, upload.length.unwrap_or(0));
@@ -32,6 +33,7 @@ impl Uploads {
             Some(Concat::Partial) => Kind::Partial,
             None => Kind::Whole,
         };
+        let node = auth::enabled_node(&self.0.ledger, headers).await?;
         let length = headers::creation_length(headers, self.0.max_size)?;
         let with_upload = headers.contains_key(header::CONTENT_TYPE) && body::is_there(headers);
         let checksum = Checksum::of(headers)?;

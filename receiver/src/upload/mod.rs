@@ -37,7 +37,7 @@ use self::headers::{
     UPLOAD_METADATA, UPLOAD_OFFSET, VERSION,
 };
 pub(crate) use self::metadata::names_of;
-pub(crate) use self::store::{INCOMING, free, is_id, rejected, under_way};
+pub(crate) use self::store::{INCOMING, free, is_id, rejected, under_way, under_way_by_node};
 use self::store::{Kind, Store, Upload};
 use self::writers::Writers;
 use crate::config;

@@ -5,6 +5,7 @@
 //! it are cut off before anything is added: so a chunk that was killed in the middle, or did not
 //! have its checksum, never happened.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::num::NonZeroU64;
@@ -297,6 +298,19 @@ pub(crate) fn under_way(spool: &Path) -> io::Result<Vec<u64>> {
         .filter_map(|path| fs::metadata(path).ok())
         .map(|metadata| Ok(metadata.len()))
         .collect()
+}
+
+/// How many uploads of each node are under way.
+pub(crate) fn under_way_by_node(spool: &Path) -> io::Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for part in files_in(&spool.join(INCOMING), "part")? {
+        // What vanishes or cannot be read meanwhile is not under way.
+        let announced = fs::read(part.with_extension("json")).unwrap_or_default();
+        if let Ok(upload) = serde_json::from_slice::<Upload>(&announced) {
+            *counts.entry(upload.node).or_default() += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// The packages that could not be imported.

@@ -3,24 +3,53 @@
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use recording::protocol::Refusal;
+use recording::protocol::{NODE_STATE_HEADER, NodeStanding, Refusal};
 
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Caller, Ledger, LedgerError};
 
 /// Why nobody is known to be asking.
 #[derive(Debug)]
 pub(crate) enum AuthError {
     /// No token, or one that no node has.
     Unknown(&'static str),
+    /// The node is known, and nothing (new) is taken of it.
+    NotNow(Caller),
     /// The ledger could not be asked.
     Ledger(LedgerError),
 }
 
-/// The node whose token a request shows.
+/// The node whose token a request shows, unless it is disabled.
+///
+/// # Errors
+/// As [`caller`]; or the node is disabled.
+pub(crate) async fn node(ledger: &Ledger, headers: &HeaderMap) -> Result<String, AuthError> {
+    let caller = caller(ledger, headers).await?;
+    match caller.state {
+        NodeStanding::Enabled | NodeStanding::Cordoned => Ok(caller.node),
+        NodeStanding::Disabled => Err(AuthError::NotNow(caller)),
+    }
+}
+
+/// The node whose token a request shows that begins something new.
+///
+/// # Errors
+/// As [`caller`]; or the node is cordoned or disabled.
+pub(crate) async fn enabled_node(
+    ledger: &Ledger,
+    headers: &HeaderMap,
+) -> Result<String, AuthError> {
+    let caller = caller(ledger, headers).await?;
+    match caller.state {
+        NodeStanding::Enabled => Ok(caller.node),
+        NodeStanding::Cordoned | NodeStanding::Disabled => Err(AuthError::NotNow(caller)),
+    }
+}
+
+/// Whose token a request shows, whatever state that node is in.
 ///
 /// # Errors
 /// There is no token, no node has it, or the ledger fails.
-pub(crate) async fn node(ledger: &Ledger, headers: &HeaderMap) -> Result<String, AuthError> {
+pub(crate) async fn caller(ledger: &Ledger, headers: &HeaderMap) -> Result<Caller, AuthError> {
     let given = headers
         .get(header::AUTHORIZATION)
         .ok_or(AuthError::Unknown("the Authorization header is missing"))?;
@@ -32,7 +61,7 @@ pub(crate) async fn node(ledger: &Ledger, headers: &HeaderMap) -> Result<String,
         _ => return Err(AuthError::Unknown("Authorization must be: Bearer <token>")),
     };
     match ledger.node_of_token(token).await {
-        Ok(Some(node)) => Ok(node),
+        Ok(Some(caller)) => Ok(caller),
         Ok(None) => Err(AuthError::Unknown(
             "no node has this token; add the node with: bbb2pod-receiver node add",
         )),
@@ -51,6 +80,22 @@ impl IntoResponse for AuthError {
                 response
                     .headers_mut()
                     .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            AuthError::NotNow(caller) => {
+                let (node, state) = (&caller.node, caller.state.as_str());
+                let takes = match caller.state {
+                    NodeStanding::Cordoned => "nothing new is taken from it",
+                    NodeStanding::Enabled | NodeStanding::Disabled => "nothing is taken from it",
+                };
+                let error = format!(
+                    "{node} is {state} at the receiver: {takes} until: bbb2pod-receiver node enable {node}"
+                );
+                let refused = (StatusCode::FORBIDDEN, Json(Refusal { error }));
+                let mut response = refused.into_response();
+                response
+                    .headers_mut()
+                    .insert(NODE_STATE_HEADER, HeaderValue::from_static(state));
                 response
             }
             AuthError::Ledger(error) => {

@@ -59,9 +59,14 @@ pub(super) fn too_many() -> Response {
 }
 
 pub(super) async fn introduce(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let node = node!(service, headers);
+    // Also a node of which nothing is taken may know that, and say how it is.
+    let caller = match auth::caller(&service.ledger, &headers).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
     Json(Introduction {
-        node,
+        node: caller.node,
+        state: caller.state,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL_VERSION.to_owned(),
         time: Timestamp::now(),
@@ -185,7 +190,10 @@ pub(super) async fn report(
     headers: HeaderMap,
     body: Result<Json<NodeReport>, JsonRejection>,
 ) -> Response {
-    let node = node!(service, headers);
+    let node = match auth::caller(&service.ledger, &headers).await {
+        Ok(caller) => caller.node,
+        Err(error) => return error.into_response(),
+    };
     let mut report = body!(body);
     report.version = plain(&report.version);
     match service.ledger.note_node_report(&node, &report).await {

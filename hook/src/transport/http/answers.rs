@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use recording::protocol::Refusal;
+use recording::protocol::{NODE_STATE_HEADER, NodeStanding, Refusal};
 use reqwest::{Response, StatusCode, Url};
 
 use super::{Http, chain};
@@ -84,13 +84,33 @@ pub(super) async fn refused(doing: &str, answer: Response, http: &Http) -> Failu
         .and_then(|v| v.to_str().ok())
         .map(|v| format!("; it asks to wait {v} s"))
         .unwrap_or_default();
+    let decided = decided(&answer);
     let said = said(&body(answer, http.stall_timeout).await);
+    if let Some((cause, takes)) = decided {
+        let message = format!(
+            "{place} takes nothing{takes} of this node{said}; everything is kept here, and goes on by itself"
+        );
+        return Failure::new(cause, message);
+    }
     let (cause, advice) = advice(status);
     let advice = advice
         .replace("{token_file}", &http.token_file.display().to_string())
         .replace("{base}", http.base.as_str());
     let message = format!("{doing}: {place} answered {status}{said}{retry_after}{advice}");
     Failure::new(cause, message)
+}
+
+/// What the receiver's administrator has decided of this node, when that is why it refuses.
+pub(super) fn decided(answer: &Response) -> Option<(Cause, &'static str)> {
+    let state = answer.headers().get(NODE_STATE_HEADER)?.as_bytes();
+    let state = NodeStanding::ALL
+        .into_iter()
+        .find(|known| known.as_str().as_bytes() == state)?;
+    match state {
+        NodeStanding::Enabled => None,
+        NodeStanding::Cordoned => Some((Cause::NodeCordoned, " new")),
+        NodeStanding::Disabled => Some((Cause::NodeDisabled, "")),
+    }
 }
 
 fn advice(status: StatusCode) -> (Cause, &'static str) {

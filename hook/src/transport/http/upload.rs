@@ -195,7 +195,8 @@ impl<'a> Upload<'a> {
         let answer = self.http.finish(self.tus(Method::HEAD, url)?, url).await?;
         match answer.status().as_u16() {
             200 | 204 => {}
-            403 | 404 | 410 => return Ok(None),
+            403 if answers::decided(&answer).is_none() => return Ok(None),
+            404 | 410 => return Ok(None),
             _ => {
                 return Err(
                     answers::refused("asking where the upload stands", answer, self.http).await,
