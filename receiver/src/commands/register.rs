@@ -71,13 +71,17 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         true => rehearse(&shared, ids, args.json).await?,
         false => register(&shared, ids).await?,
     };
-    let (recordings, asked) = (tally.done + tally.failed, shared.destination.asked());
+    let recordings = tally.done + tally.failed;
+    let each = |asked: u64| asked as f64 / recordings.max(1) as f64;
+    let asked = shared.destination.asked();
+    let of_owners = shared.finders.as_ref().map_or(0, |finders| finders.asked());
     eprintln!(
         "{recordings} recordings in {:.1} s, {} of them cannot be registered; {asked} questions to Pod, \
-         {:.2} for each recording",
+         {:.2} for each recording; {of_owners} to find owners, {:.2} for each",
         began.elapsed().as_secs_f64(),
         tally.failed,
-        asked as f64 / recordings.max(1) as f64,
+        each(asked),
+        each(of_owners),
     );
     shared.ledger.close().await;
     Ok(ExitCode::from(u8::from(tally.failed > 0)))

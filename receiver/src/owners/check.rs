@@ -1,8 +1,13 @@
 //! Trying every source that the settings name.
 
 use super::config::{FinderName, REVIEW};
+use super::csv::Table;
 use super::{Finders, OwnersError};
 use crate::pod::Finding;
+
+/// Names of a table that Pod is asked for, and that are named when it has them not.
+const NAMES_TRIED: usize = 2000;
+const NAMES_SHOWN: usize = 5;
 
 impl Finders {
     /// Tries everything that can be tried without leaving anything behind.
@@ -11,12 +16,9 @@ impl Finders {
         for finder in &self.config.chain {
             match finder {
                 FinderName::Csv => {
-                    findings.extend(self.csv.as_ref().map(|table| match table.check() {
-                        Ok(lines) => Finding::fine(format!("owners.csv: {lines} lines")),
-                        Err(why) => {
-                            Finding::wrong(format!("owners.csv: {why}"), "correct the file")
-                        }
-                    }))
+                    if let Some(table) = &self.csv {
+                        findings.push(self.table(table).await);
+                    }
                 }
                 FinderName::Moodle => {
                     if let Some(moodle) = &self.moodle {
@@ -33,6 +35,39 @@ impl Finders {
         }
         findings.extend(self.accounts().await);
         findings
+    }
+
+    /// Whether the table can be read, and Pod has everybody in it.
+    async fn table(&self, table: &Table) -> Finding {
+        let (lines, names) = match table.check() {
+            Ok(read) => read,
+            Err(why) => return Finding::wrong(format!("owners.csv: {why}"), "correct the file"),
+        };
+        let mut missing = Vec::new();
+        if self.accounts.can_be_asked() && !self.config.create_users {
+            for (name, line) in names.iter().take(NAMES_TRIED) {
+                match self.accounts.has(name).await {
+                    Ok(true) => {}
+                    Ok(false) => missing.push(format!("{name} (line {line})")),
+                    Err(error) => {
+                        return Finding::wrong(format!("owners.csv: {error}"), advice(&error));
+                    }
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Finding::fine(format!("owners.csv: {lines} lines"));
+        }
+        let more = missing.len().saturating_sub(NAMES_SHOWN);
+        missing.truncate(NAMES_SHOWN);
+        let more = match more {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Finding::wrong(
+            format!("owners.csv: Pod has no user {}{more}", missing.join(", ")),
+            "correct the lines, or set owners.create_users: true",
+        )
     }
 
     async fn accounts(&self) -> Vec<Finding> {

@@ -1,6 +1,7 @@
 //! The administrator's CSV file: an explicit choice of a person for one recording, or for all
 //! recordings of one meeting.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -95,8 +96,19 @@ impl Table {
         Ok(Verdict::of(people))
     }
 
-    pub(super) fn check(&self) -> Result<usize, String> {
-        self.choices().map(|choices| choices.len())
+    /// How many lines there are, and every name with the first line that has it.
+    pub(super) fn check(&self) -> Result<(usize, Vec<(String, u64)>), String> {
+        let choices = self.choices()?;
+        let mut names: Vec<(String, u64)> = Vec::new();
+        let mut known = HashSet::new();
+        for choice in &choices {
+            for name in &choice.owners {
+                if known.insert(name.as_str()) {
+                    names.push((name.clone(), choice.line));
+                }
+            }
+        }
+        Ok((choices.len(), names))
     }
 
     fn choices(&self) -> Result<Vec<Choice>, String> {

@@ -25,6 +25,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use recording::{Digest, PlaybackFormat, RecordId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::web::video::Addresses;
@@ -214,6 +215,29 @@ pub(crate) trait Journal: Send + Sync {
 
     /// Replaces what was saved. It must be on the disk when this returns.
     fn save<'a>(&'a self, progress: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>>;
+}
+
+impl dyn Journal + '_ {
+    /// How far a destination had come, as it saved that last.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what this destination saves.
+    async fn progress<P: DeserializeOwned>(&self) -> Result<Option<P>, PodError> {
+        let saved = self.load().await.map_err(PodError::Journal)?;
+        saved
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|e| PodError::Journal(e.into()))
+    }
+
+    /// Commits how far it has come now.
+    ///
+    /// # Errors
+    /// It cannot be written; then nothing may be done that has to be remembered.
+    async fn keep(&self, progress: &(impl Serialize + Sync)) -> Result<(), PodError> {
+        let value = serde_json::to_value(progress).map_err(|e| PodError::Journal(e.into()))?;
+        self.save(&value).await.map_err(PodError::Journal)
+    }
 }
 
 /// Whether something registered is still in Pod.

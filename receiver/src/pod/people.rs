@@ -10,6 +10,9 @@ use super::PodError;
 use super::config::ApiConfig;
 use super::upload::api::Api;
 
+#[cfg(test)]
+mod tests;
+
 const USERS: &str = "rest/users/";
 const MEETINGS: &str = "rest/meeting_session/";
 const LOOKING: &str = "looking for an account";
@@ -165,7 +168,8 @@ impl People {
         }
     }
 
-    /// Makes an account unless there is one; gives whether it was made now.
+    /// Makes an account unless there is one; gives whether it was made now. Without the e-mail
+    /// address when that is what Pod refuses.
     ///
     /// # Errors
     /// As for [`People::named`], and when Pod refuses it. After a lost answer the account is looked
@@ -174,18 +178,28 @@ impl People {
         if self.is_there(&user.username).await? {
             return Ok(false);
         }
+        match self.once(user, &user.email, staff).await {
+            Err(PodError::Refused { status: 400, .. }) if !user.email.is_empty() => {
+                self.once(user, "", staff).await
+            }
+            done => done,
+        }
+        .map(|()| true)
+    }
+
+    async fn once(&self, user: &NewUser, email: &str, staff: bool) -> Result<(), PodError> {
+        const MAKING: &str = "making an account";
         let form = Form::new()
             .text("username", user.username.clone())
             .text("first_name", plain(&user.first_name))
             .text("last_name", plain(&user.last_name))
-            .text("email", user.email.clone())
+            .text("email", email.to_owned())
             .text("is_staff", if staff { "true" } else { "false" });
-        const MAKING: &str = "making an account";
         match self.api.write(MAKING, Method::POST, USERS, form).await {
-            Ok(_) => Ok(true),
+            Ok(_) => Ok(()),
             // Pod may have made it and failed afterwards, or somebody else was faster.
             Err(error) => match self.is_there(&user.username).await? {
-                true => Ok(true),
+                true => Ok(()),
                 false => Err(error),
             },
         }

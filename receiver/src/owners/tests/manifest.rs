@@ -225,6 +225,13 @@ async fn a_line_of_the_table_is_a_persons_choice() {
         ],
     )
     .await;
+    let found = first.check().await;
+    let told = found
+        .iter()
+        .find(|finding| finding.what.starts_with("owners.csv"));
+    let told = told.unwrap();
+    assert_eq!(told.what, "owners.csv: Pod has no user nobody (line 6)");
+    assert_eq!(told.severity, crate::pod::Severity::Wrong);
     let all = finders(&yaml("combine: all\n"));
     try_all(
         &all,

@@ -99,7 +99,7 @@ impl Directory {
         journal: &dyn Journal,
     ) -> Result<Registration, PodError> {
         let file = lecture.media()?;
-        let known = known(journal).await?;
+        let known: Option<Progress> = journal.progress().await?;
         if let Some(Progress::Delivered { name, media, .. }) = &known
             && *media == file.digest
         {
@@ -149,15 +149,13 @@ impl Directory {
                 (name, now)
             }
         };
-        save(
-            journal,
-            &Progress::Delivered {
+        journal
+            .keep(&Progress::Delivered {
                 name: name.clone(),
                 media,
                 row: false,
-            },
-        )
-        .await?;
+            })
+            .await?;
         Ok(Some((name, media)))
     }
 
@@ -196,14 +194,12 @@ impl Directory {
         for form in forms {
             let name = self.name(lecture, form);
             let (part, target) = (self.part(lecture), self.directory.join(&name));
-            save(
-                journal,
-                &Progress::Renaming {
+            journal
+                .keep(&Progress::Renaming {
                     name: name.clone(),
                     media,
-                },
-            )
-            .await?;
+                })
+                .await?;
             let outcome = blocking(move || match held.publish(&part, &target)? {
                 None => Ok(None),
                 // The same content under our name is ours, from before the ledger was lost.
@@ -215,15 +211,13 @@ impl Directory {
             });
             match outcome.await? {
                 None => {
-                    save(
-                        journal,
-                        &Progress::Delivered {
+                    journal
+                        .keep(&Progress::Delivered {
                             name: name.clone(),
                             media,
                             row: false,
-                        },
-                    )
-                    .await?;
+                        })
+                        .await?;
                     return Ok(registration(name, media, None));
                 }
                 Some(refused) => held = refused,
@@ -272,19 +266,17 @@ impl Directory {
             media,
             previous,
         };
-        save(journal, &intent).await?;
+        journal.keep(&intent).await?;
         let part = self.part(lecture);
         let replaced = blocking(move || held.replace(&part, &target)).await?;
         let now = if replaced { media } else { previous };
-        save(
-            journal,
-            &Progress::Delivered {
+        journal
+            .keep(&Progress::Delivered {
                 name: name.clone(),
                 media: now,
                 row: false,
-            },
-        )
-        .await?;
+            })
+            .await?;
         let note = if replaced {
             "the republished version has replaced the unclaimed first one"
         } else {
@@ -323,7 +315,7 @@ impl Directory {
             name,
             media,
             row: false,
-        }) = known(journal).await?
+        }) = journal.progress().await?
         else {
             return Ok(());
         };
@@ -335,11 +327,13 @@ impl Directory {
             rows.make(&here, &seen, file.bytes).await?;
         }
         let row = true;
-        save(journal, &Progress::Delivered { name, media, row }).await
+        journal
+            .keep(&Progress::Delivered { name, media, row })
+            .await
     }
 
     async fn plan(&self, lecture: &Lecture, journal: &dyn Journal) -> Result<Plan, PodError> {
-        let known = known(journal).await?;
+        let known: Option<Progress> = journal.progress().await?;
         let mut plan = Plan::default();
         let media = lecture.media.as_ref().map(|file| file.digest);
         let steps = &mut plan.steps;
@@ -440,14 +434,6 @@ impl Destination for Directory {
     }
 }
 
-async fn known(journal: &dyn Journal) -> Result<Option<Progress>, PodError> {
-    let known = journal.load().await.map_err(PodError::Journal)?;
-    known
-        .map(serde_json::from_value)
-        .transpose()
-        .map_err(|e| PodError::Journal(e.into()))
-}
-
 fn registration(name: String, media: Digest, note: Option<String>) -> Registration {
     Registration {
         kind: Kind::Claim,
@@ -458,11 +444,6 @@ fn registration(name: String, media: Digest, note: Option<String>) -> Registrati
         notes: note.into_iter().collect(),
         look_again: None,
     }
-}
-
-async fn save(journal: &dyn Journal, progress: &Progress) -> Result<(), PodError> {
-    let progress = serde_json::to_value(progress).map_err(|e| PodError::Journal(e.into()))?;
-    journal.save(&progress).await.map_err(PodError::Journal)
 }
 
 /// Runs file operations where they may block.

@@ -6,6 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::pod::Retry;
 use crate::pod::config::{Chosen, ClaimRow};
 use crate::pod::fixtures::{Memory, abort_at, lecture};
 
@@ -267,14 +268,20 @@ async fn a_republished_recording_can_be_another_claim() {
 /// A claim directory of the stand-in Pod, whose rows are made by its API.
 #[tokio::test]
 async fn rows_made_by_rest_are_there_once_and_show_after_one_pass() {
-    use support::pod::{ADMIN_TOKEN, Fault, FaultKind, Settings, StandInPod};
+    use support::pod::{ADMIN_TOKEN, Fault, FaultKind, Outage, Settings, StandInPod};
 
     const TABLE: &str = "recordingfiletreatment";
+    const POST: &str = "/rest/recordingfiletreatment/";
+    let once = |kind| Some((Fault::once("POST", POST, kind), Outage::None));
+    let any = Fault::once("GET", "/nothing", FaultKind::ErrorBefore);
     for fault in [
         None,
-        Some(FaultKind::ErrorAfter),
-        Some(FaultKind::DropAfter),
-        Some(FaultKind::ErrorBefore),
+        once(FaultKind::ErrorAfter),
+        once(FaultKind::DropAfter),
+        once(FaultKind::ErrorBefore),
+        once(FaultKind::Status(503)),
+        Some((any.clone(), Outage::Database)),
+        Some((any, Outage::Network)),
     ] {
         let pod = StandInPod::start_with(Settings {
             recorder_path: Some("/srv/pod/ftp/".into()),
@@ -300,11 +307,19 @@ async fn rows_made_by_rest_are_there_once_and_show_after_one_pass() {
         let destination = Directory::new(&config).unwrap();
         let findings = destination.check().await;
         assert!(findings.iter().all(|f| f.advice.is_none()), "{findings:#?}");
-        if let Some(kind) = fault {
-            pod.fail(Fault::once("POST", "/rest/recordingfiletreatment/", kind));
-        }
         let journal = Memory::default();
         let lecture = lecture(scratch.path(), b"video");
+        if let Some((fault, outage)) = fault {
+            pod.fail(fault);
+            pod.outage(outage);
+            if outage != Outage::None {
+                for _ in 0..3 {
+                    let error = destination.register(&lecture, &journal).await.unwrap_err();
+                    assert!(matches!(error.retry(), Retry::Later(_)), "{error}");
+                }
+            }
+            pod.outage(Outage::None);
+        }
         let mut made = destination.register(&lecture, &journal).await;
         for _ in 0..3 {
             if made.is_err() {

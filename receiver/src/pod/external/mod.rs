@@ -123,11 +123,7 @@ impl External {
     }
 
     async fn known(&self, journal: &dyn Journal) -> Result<Option<Progress>, PodError> {
-        let saved = journal.load().await.map_err(PodError::Journal)?;
-        let known: Option<Progress> = saved
-            .map(serde_json::from_value)
-            .transpose()
-            .map_err(|e| PodError::Journal(e.into()))?;
+        let known: Option<Progress> = journal.progress().await?;
         // What another Pod has says nothing about this one.
         Ok(known.filter(|known| known.database == self.rows.database().name()))
     }
@@ -167,7 +163,7 @@ impl External {
             done: false,
             ids: Vec::new(),
         };
-        save(journal, &progress).await?;
+        journal.keep(&progress).await?;
         let former_url = known.map_or_else(|| wanted.url.clone(), |known| known.url);
         progress.ids = self
             .rows
@@ -175,7 +171,7 @@ impl External {
             .await?;
         progress.owners = owners;
         progress.done = true;
-        save(journal, &progress).await?;
+        journal.keep(&progress).await?;
         Ok(registration(lecture, &progress, notes(&wanted.owners)))
     }
 
@@ -304,9 +300,4 @@ fn registration(lecture: &Lecture, progress: &Progress, notes: Vec<String>) -> R
         notes,
         look_again: None,
     }
-}
-
-async fn save(journal: &dyn Journal, progress: &Progress) -> Result<(), PodError> {
-    let progress = serde_json::to_value(progress).map_err(|e| PodError::Journal(e.into()))?;
-    journal.save(&progress).await.map_err(PodError::Journal)
 }

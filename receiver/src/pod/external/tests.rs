@@ -305,8 +305,10 @@ async fn whatever_is_aborted_every_owner_has_one_row() {
     for engine in Engine::ALL {
         // Every wait at first, then ever fewer: how often a busy server is waited for has no bound.
         let points = std::iter::successors(Some(0), |point| Some(point + 1 + point / 12));
+        let mut room = Room::new(engine);
         for point in points {
-            let room = Room::new(engine);
+            room.pod.run(&format!("DELETE FROM {TABLE};"));
+            room.journal = Memory::default();
             room.register(&room.lecture(&["etudiant"])).await.unwrap();
             let lecture = room.lecture(&["jdupont", "mmartin"]);
             let destination = room.destination();

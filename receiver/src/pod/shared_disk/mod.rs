@@ -131,11 +131,7 @@ impl SharedDisk {
     }
 
     async fn known(&self, journal: &dyn Journal) -> Result<Option<Progress>, PodError> {
-        let saved = journal.load().await.map_err(PodError::Journal)?;
-        let known: Option<Progress> = saved
-            .map(serde_json::from_value)
-            .transpose()
-            .map_err(|e| PodError::Journal(e.into()))?;
+        let known: Option<Progress> = journal.progress().await?;
         // What another Pod has says nothing about this one.
         Ok(known.filter(|known| known.pod == self.api.base().as_str()))
     }
@@ -290,6 +286,10 @@ impl SharedDisk {
         );
         let told = self.config.pod_directory.as_deref();
         findings.push(seen_by_pod(&self.api, &self.config.directory, told).await);
+        match site::filters_work(&self.api).await {
+            Ok(filters) => findings.extend(site::surroundings(&self.api, filters).await),
+            Err(error) => findings.push(error.into()),
+        }
         findings
     }
 }

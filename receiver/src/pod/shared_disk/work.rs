@@ -79,9 +79,7 @@ impl<'a> Work<'a> {
 
     async fn save(&mut self, step: Step) -> Result<(), PodError> {
         self.progress.step = step;
-        let value =
-            serde_json::to_value(&self.progress).map_err(|e| PodError::Journal(e.into()))?;
-        self.journal.save(&value).await.map_err(PodError::Journal)
+        self.journal.keep(&self.progress).await
     }
 
     /// Puts the file on the disk under its name.

@@ -86,11 +86,7 @@ pub(in crate::pod) enum Step {
 impl Progress {
     /// What was saved last.
     pub(in crate::pod) async fn load(journal: &dyn Journal) -> Result<Option<Progress>, PodError> {
-        let saved = journal.load().await.map_err(PodError::Journal)?;
-        saved
-            .map(serde_json::from_value)
-            .transpose()
-            .map_err(|e| PodError::Journal(e.into()))
+        journal.progress().await
     }
 
     /// Takes a step and commits it.
@@ -100,7 +96,6 @@ impl Progress {
         journal: &dyn Journal,
     ) -> Result<(), PodError> {
         self.step = step;
-        let value = serde_json::to_value(&*self).map_err(|e| PodError::Journal(e.into()))?;
-        journal.save(&value).await.map_err(PodError::Journal)
+        journal.keep(self).await
     }
 }

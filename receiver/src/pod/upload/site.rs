@@ -96,30 +96,11 @@ impl Site {
             api.base(),
             self.version
         ))];
-        if !self.filters {
-            findings.push(Finding::warning(
-                "this Pod ignores filters, so whole lists are read to find one user or video",
-                "update Pod to 3.8.2 or later before moving many recordings",
-            ));
-        }
         findings.push(match self.choices(api).await {
             Ok(choices) => Finding::fine(choices),
             Err(error) => error.into(),
         });
-        findings.push(lists(api).await);
-        findings.push(resources(api).await);
-        findings.extend(clocks(api).await);
-        findings.push(Finding {
-            severity: Severity::Fine,
-            what: "Pod does not tell whether it mails at each encoding and deletes old videos"
-                .into(),
-            advice: Some(
-                "before moving many recordings set EMAIL_ON_ENCODING_COMPLETION=False in Pod, and \
-                 know that with USE_OBSOLESCENCE videos go after their time, which cannot be set \
-                 from here"
-                    .into(),
-            ),
-        });
+        findings.extend(surroundings(api, self.filters).await);
         findings
     }
 
@@ -132,6 +113,31 @@ impl Site {
             catalogue.values(api, Field::MainLang).await?.len()
         ))
     }
+}
+
+/// What there is to know of a Pod in which videos are made, whatever makes them.
+pub(in crate::pod) async fn surroundings(api: &Api, filters: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !filters {
+        findings.push(Finding::warning(
+            "this Pod ignores filters, so whole lists are read to find one user or video",
+            "update Pod to 3.8.2 or later before moving many recordings",
+        ));
+    }
+    findings.push(lists(api).await);
+    findings.push(resources(api).await);
+    findings.extend(clocks(api).await);
+    findings.push(Finding {
+        severity: Severity::Fine,
+        what: "Pod does not tell whether it mails at each encoding and deletes old videos".into(),
+        advice: Some(
+            "before moving many recordings set EMAIL_ON_ENCODING_COMPLETION=False in Pod, and \
+             know that with USE_OBSOLESCENCE videos go after their time, which cannot be set \
+             from here"
+                .into(),
+        ),
+    });
+    findings
 }
 
 /// Whether the plain list of videos can be read, which is not used here but by other tools.
@@ -225,7 +231,7 @@ fn major(version: &str) -> Option<u32> {
 }
 
 /// Whether Pod applies filters or silently answers with everything: nobody has a random name.
-async fn filters_work(api: &Api) -> Result<bool, PodError> {
+pub(in crate::pod) async fn filters_work(api: &Api) -> Result<bool, PodError> {
     let seed = format!("{}{}", Timestamp::now(), std::process::id());
     let nobody = format!("bbb2pod-{}", &Digest::of(seed.as_bytes()).to_string()[..20]);
     let query = [("username", nobody.as_str())];
