@@ -113,7 +113,8 @@ def fill_ledger(folder, count):
             "files": [{"path": path, "size": 1, "modified": stamp, "sha256": content}],
             "metadata": {
                 "record_id": record, "state": "published", "published": True, "start": stamp, "end": None,
-                "participants": 2, "external_meeting_id": f"meeting-{number % OWNERS}-7-{number % OWNERS + 1}",
+                "participants": 2, "external_meeting_id":
+                    f"meeting-{number % OWNERS}-{number % OWNERS + 1}-{number % OWNERS + 1}",
                 "meeting_name": title, "breakout_of": None,
                 "playback": [{"format": "presentation", "duration_ms": 3600000, "size_bytes": 1,
                               "link": f"https://bbb1/playback/presentation/2.3/{record}"}],
@@ -130,20 +131,39 @@ def fill_ledger(folder, count):
 
 
 def fill_moodle(server, moodle, owners, count):
-    """An activity for each teacher, who is its moderator by name, and its recordings."""
-    statements = []
+    """An activity for each teacher, and its recordings. Every other one names its moderator, the
+    others a role that three people have in the course, one of whom joined each meeting."""
+    by_name, by_role = (
+        lambda number: {"selectiontype": "user", "selectionid": str(number), "role": "moderator"},
+        lambda _: {"selectiontype": "role", "selectionid": "editingteacher", "role": "moderator"},
+    )
+    statements = [insert(server, moodle, "mdl_modules", id=9, name="bigbluebuttonbn"),
+                  insert(server, moodle, "mdl_role", id=3, shortname="editingteacher")]
     for number, owner in enumerate(owners, 1):
-        rules = json.dumps([{"selectiontype": "user", "selectionid": str(number), "role": "moderator"}])
+        rules = json.dumps([(by_role if number % 2 else by_name)(number)])
         statements.append(insert(server, moodle, "mdl_user", id=number, username=owner, email=f"{owner}@univ.example"))
-        statements.append(insert(server, moodle, "mdl_bigbluebuttonbn", id=number, course=7, name=f"Activity {number}",
-                                 meetingid=f"meeting-{number - 1}", participants=rules))
+        statements.append(insert(server, moodle, "mdl_bigbluebuttonbn", id=number, course=number,
+                                 name=f"Activity {number}", meetingid=f"meeting-{number - 1}", participants=rules))
+        statements.append(insert(server, moodle, "mdl_course_modules", id=number, course=number, module=9,
+                                 instance=number))
+        for kind, level in ((0, 50), (1, 70)):
+            context = 10 + 2 * number + kind
+            statements.append(insert(server, moodle, "mdl_context", id=context, contextlevel=level, instanceid=number,
+                                     path=f"/1/2/{context}"))
+        for holder in range(3):
+            statements.append(insert(server, moodle, "mdl_role_assignments", roleid=3, contextid=10 + 2 * number,
+                                     userid=(number + holder - 1) % OWNERS + 1))
     server.run(moodle, "\n".join(statements))
     for first in range(0, count, 1000):
         statements = []
         for number in range(first, min(first + 1000, count)):
-            record = f"{hashlib.sha1(str(number).encode()).hexdigest()}-{1554230749920 + number * 1000}"
-            statements.append(insert(server, moodle, "mdl_bigbluebuttonbn_recordings", courseid=7,
-                                     bigbluebuttonbnid=number % OWNERS + 1, recordingid=record, status=2, imported=0))
+            activity, started = number % OWNERS + 1, 1554230749920 + number * 1000
+            record = f"{hashlib.sha1(str(number).encode()).hexdigest()}-{started}"
+            statements.append(insert(server, moodle, "mdl_bigbluebuttonbn_recordings", courseid=activity,
+                                     bigbluebuttonbnid=activity, recordingid=record, status=2, imported=0))
+            statements.append(insert(server, moodle, "mdl_bigbluebuttonbn_logs", courseid=activity,
+                                     bigbluebuttonbnid=activity, userid=activity, timecreated=started // 1000 + 60,
+                                     meetingid=f"meeting-{activity - 1}-{activity}-{activity}", log="Join"))
         server.run(moodle, "\n".join(statements))
 
 
