@@ -9,8 +9,9 @@ mod rules;
 mod site;
 
 pub(crate) use self::activities::Activities;
-use self::rules::{ExternalId, Participants, Rules};
-use self::site::{ActivityRow, RecordingRow, Site, User};
+use self::activities::activity;
+use self::rules::{Participants, Rules};
+use self::site::{ActivityRow, Site, User};
 use super::accounts::Account;
 use super::config::{MoodleConfig, OwnersConfig, host};
 use super::reason::Trace;
@@ -22,8 +23,6 @@ use crate::pod::Finding;
 const EARLY: i64 = 600;
 /// How long a meeting goes on at most, when its end is not known.
 const LONGEST: i64 = 24 * 3600;
-/// The status of a recording that somebody has deleted.
-const DELETED: i64 = 5;
 /// The account that Moodle gives to visitors.
 const GUEST: &str = "guest";
 
@@ -210,132 +209,6 @@ fn advice(error: &OwnersError) -> &'static str {
     match error.is_about_rights() {
         true => "see docs: the account needs SELECT on the tables that are listed there",
         false => "check url, schema, prefix and the account",
-    }
-}
-
-/// Which activity a recording was made in.
-async fn activity(
-    site: &Site,
-    subject: &Subject,
-    trace: &mut Trace,
-) -> Result<Option<Activity>, OwnersError> {
-    let external = subject.external_id.as_deref();
-    let named = external.and_then(rules::external_id);
-    if site.keeps_recordings().await? {
-        let rows = site.recordings(&subject.record_id).await?;
-        trace.looked(format!(
-            "{} rows for {} in Moodle",
-            rows.len(),
-            subject.record_id
-        ));
-        match original(&rows, trace) {
-            Original::One(row) => return of_row(site, row, external, named, trace).await,
-            Original::None => {}
-            Original::Several(activities) => {
-                let chosen = named
-                    .as_ref()
-                    .filter(|id| activities.contains(&id.activity));
-                if chosen.is_none() {
-                    trace.rejected("the meeting's id names none of them: two hits are no hit");
-                    return Ok(None);
-                }
-            }
-        }
-    }
-    let Some(named) = named else {
-        trace.rejected(match external {
-            Some(external) => format!("the meeting's id {external} names no activity"),
-            None => "the meeting's id is not known".to_owned(),
-        });
-        return Ok(None);
-    };
-    match site.activity(named.activity).await? {
-        Some(activity) if activity.meeting_id == named.meeting => {
-            trace.found(format!("activity {}, by the meeting's id", activity.id));
-            if activity.course != named.course {
-                trace.note(format!("it is in course {} now", activity.course));
-            }
-            Ok(Some(Activity::Present {
-                row: activity,
-                deleted: false,
-            }))
-        }
-        Some(activity) => {
-            trace.rejected(format!(
-                "activity {} exists, but has another meeting id",
-                activity.id
-            ));
-            Ok(None)
-        }
-        None => {
-            trace.note(format!("activity {} is deleted", named.activity));
-            // Only what is logged of this very meeting counts.
-            let is_its = |meeting: &str| {
-                meeting == named.meeting || meeting == named.bare || Some(meeting) == external
-            };
-            let creator = creator(site, named.activity, named.course, trace, is_its).await?;
-            Ok(creator.map(|id| Activity::Deleted(Some(id))))
-        }
-    }
-}
-
-/// The activity that a row names.
-async fn of_row(
-    site: &Site,
-    row: &RecordingRow,
-    external: Option<&str>,
-    named: Option<ExternalId<'_>>,
-    trace: &mut Trace,
-) -> Result<Option<Activity>, OwnersError> {
-    let deleted = row.status == DELETED;
-    if deleted {
-        trace.note("the recording is deleted in Moodle: perhaps nobody wants it");
-    }
-    if let Some(activity) = site.activity(row.activity).await? {
-        trace.found(format!("activity {}, noted for the recording", activity.id));
-        if let Some(named) = named.filter(|named| named.activity != activity.id) {
-            trace.note(format!(
-                "the meeting's id {} names activity {}",
-                external.unwrap_or_default(),
-                named.activity
-            ));
-        }
-        return Ok(Some(Activity::Present {
-            row: activity,
-            deleted,
-        }));
-    }
-    trace.note(format!("activity {} is deleted", row.activity));
-    let creator = creator(site, row.activity, row.course, trace, |_| true).await?;
-    Ok(Some(Activity::Deleted(creator)))
-}
-
-/// The row of a recording that is no imported copy.
-enum Original<'a> {
-    None,
-    One(&'a RecordingRow),
-    Several(Vec<i64>),
-}
-
-fn original<'a>(rows: &'a [RecordingRow], trace: &mut Trace) -> Original<'a> {
-    let mut originals: Vec<&RecordingRow> = Vec::new();
-    for row in rows {
-        if row.imported {
-            trace.rejected(format!("activity {} has an imported copy", row.activity));
-        } else if !originals.iter().any(|known| known.activity == row.activity) {
-            originals.push(row);
-        }
-    }
-    match &originals[..] {
-        [] => Original::None,
-        [row] => Original::One(row),
-        several => {
-            let activities: Vec<_> = several.iter().map(|row| row.activity).collect();
-            trace.note(format!(
-                "it is an original in the activities {activities:?}"
-            ));
-            Original::Several(activities)
-        }
     }
 }
 
