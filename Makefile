@@ -2,6 +2,7 @@
 # make demo RECORDING=/path/to/...   the same on a real published/presentation/ID
 # make test                          every test
 # make lint                          formatting and lints
+# make reference                     the chapters on every setting, after a setting has changed
 # make deb                           the two Debian packages, in target/debian
 #
 # Everything is built in the release profile: one build of the dependencies serves all.
@@ -9,7 +10,7 @@
 CARGO ?= cargo
 RECORDING ?=
 
-.PHONY: build demo test lint deb install
+.PHONY: build demo test lint reference deb install
 
 build:
 	$(CARGO) build --release --workspace
@@ -23,6 +24,9 @@ test: install build
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+reference: build
+	target/release/settings-reference
 
 deb:
 	CARGO="$(CARGO)" packaging/build.sh

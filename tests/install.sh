@@ -32,6 +32,7 @@ python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-ven
 need_command faketime faketime
 python=$(command -v /usr/bin/python3 || command -v python3 || true)
 "$python" -c 'import numpy' 2>/dev/null || missing="$missing python3-numpy"
+"$python" -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"
 "$python" -c 'import PIL' 2>/dev/null || missing="$missing python3-pil"
 need_command node nodejs
 need_file 'LiberationSans-Regular.ttf' fonts-liberation

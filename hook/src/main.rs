@@ -71,9 +71,13 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             // A service that was asked to stop has done so.
             Ok(if *watch { 0 } else { tally.exit_code() })
         }
-        Command::Manual(args) => manual::write(Cli::command(), &args.dir)
-            .map(|()| 0)
-            .map_err(|e| Error::disk("cannot write the manual into", &args.dir, &e)),
+        Command::Manual(args) => manual::write(
+            Cli::command(),
+            &schemars::schema_for!(Settings).to_value(),
+            &args.dir,
+        )
+        .map(|()| 0)
+        .map_err(|e| Error::disk("cannot write the manual into", &args.dir, &e)),
         Command::Sweep => {
             let swept = sweep::sweep(&settings?)?;
             tracing::info!(

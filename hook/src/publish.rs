@@ -78,7 +78,7 @@ fn keep_visible(dir: &Path, record_id: &str, format: Option<&str>, error: &Error
 fn take_all(settings: &Settings, record_id: &str, format: Option<&str>) -> Result<(), Error> {
     let record_id: RecordId = record_id.parse().map_err(Error::input)?;
     let asked: Option<PlaybackFormat> = format.map(str::parse).transpose().map_err(Error::input)?;
-    let node = Node::of(settings)?;
+    let node = Node::here(settings)?;
     let formats = match asked {
         Some(format) if is_folder(&node.published(&format, &record_id)) => vec![format],
         Some(format) => return Err(unknown(&node, &record_id, format.as_str())),

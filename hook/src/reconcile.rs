@@ -77,7 +77,7 @@ type Folder = (RecordId, PlaybackFormat);
 /// # Errors
 /// Wrong settings, a folder that cannot be read, a receiver that cannot be asked.
 pub(crate) fn reconcile(settings: &Settings) -> Result<Reconciled, Error> {
-    let node = Node::of(settings)?;
+    let node = Node::here(settings)?;
     let dir = node.outbox_dir(settings);
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
     let broken = |e: io::Error| Error::disk("cannot read the outbox", &dir, &e);

@@ -34,7 +34,7 @@ pub(crate) struct Swept {
 /// # Errors
 /// Wrong settings, or the published recordings or the outbox cannot be read.
 pub(crate) fn sweep(settings: &Settings) -> Result<Swept, Error> {
-    let node = Node::of(settings)?;
+    let node = Node::here(settings)?;
     let dir = node.outbox_dir(settings);
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
     let known = outbox

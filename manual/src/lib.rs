@@ -4,6 +4,8 @@
 //! The text after the options in `--help` becomes sections of its own: a paragraph that begins
 //! with `Examples:` the section EXAMPLES, one with `Exit codes:` EXIT STATUS, any other NOTES.
 
+pub mod reference;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,6 +15,7 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
+use serde_json::Value;
 
 /// The title over every page.
 const MANUAL: &str = "bbb2pod";
@@ -27,17 +30,18 @@ const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
 
 Exit codes: 0 written; 1 the folder cannot be written.")]
 pub struct Args {
-    /// The folder: pages go into man1/, completions into completions/
+    /// The folder: pages go into man1/, completions into completions/, the settings' JSON Schema
+    /// beside them
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 }
 
 /// Writes a page for the program and one for each of its commands into `dir/man1`, and completions
-/// into `dir/completions`.
+/// into `dir/completions`, and the schema of the program's settings beside them.
 ///
 /// # Errors
 /// The folder cannot be made or written.
-pub fn write(mut program: Command, dir: &Path) -> io::Result<()> {
+pub fn write(mut program: Command, settings: &Value, dir: &Path) -> io::Result<()> {
     let pages = dir.join("man1");
     let completions = dir.join("completions");
     fs::create_dir_all(&pages)?;
@@ -49,7 +53,10 @@ pub fn write(mut program: Command, dir: &Path) -> io::Result<()> {
     for shell in SHELLS {
         clap_complete::generate_to(shell, &mut program, &name, &completions)?;
     }
-    Ok(())
+    fs::write(
+        dir.join(format!("{name}.schema.json")),
+        format!("{settings:#}\n"),
+    )
 }
 
 /// The commands below one that people are told of; `help` is there without saying.
@@ -176,7 +183,7 @@ mod tests {
     #[test]
     fn every_command_has_its_page_and_every_shell_its_completions() {
         let dir = tempfile::tempdir().unwrap();
-        write(program(), dir.path()).unwrap();
+        write(program(), &Value::Null, dir.path()).unwrap();
         let names = |sub: &str| {
             let entries = fs::read_dir(dir.path().join(sub)).unwrap();
             let mut names: Vec<String> = entries
@@ -195,7 +202,7 @@ mod tests {
     #[test]
     fn the_end_of_the_help_becomes_sections() {
         let dir = tempfile::tempdir().unwrap();
-        write(program(), dir.path()).unwrap();
+        write(program(), &Value::Null, dir.path()).unwrap();
         let page = fs::read_to_string(dir.path().join("man1/tool-node-list.1")).unwrap();
         let from = page.find(".SH EXAMPLES").unwrap();
         let expected = ".SH EXAMPLES

@@ -6,21 +6,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use recording::settings::{self, SettingsError};
-use serde::{Deserialize, Deserializer};
+use recording::settings::{self, DurationText, SettingsError, SizeText};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::film::Convert;
 use crate::moodle_message::MessageConfig;
+use crate::notify::NotifyConfig;
 use crate::owners::OwnersConfig;
 use crate::pod::DestinationConfig;
 use crate::servers::Server;
 
 /// Everything that can be set.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// Where the HTTP service listens.
     #[serde(default = "default_listen")]
+    #[schemars(with = "String")]
     pub(crate) listen: SocketAddr,
     /// Where nodes, people and Pod reach the service: for the commands on nodes and for links.
     #[serde(default)]
@@ -29,7 +32,12 @@ pub(crate) struct Config {
     #[serde(default = "default_connections")]
     pub(crate) max_connections: usize,
     /// The ledger's file.
-    #[serde(default = "default_database", deserialize_with = "sqlite_path")]
+    #[serde(
+        default = "default_database",
+        deserialize_with = "sqlite_path",
+        serialize_with = "sqlite_url"
+    )]
+    #[schemars(with = "String")]
     pub(crate) database: PathBuf,
     /// Where packages come in.
     #[serde(default = "default_spool")]
@@ -63,21 +71,28 @@ pub(crate) struct Config {
     /// Messages in Moodle.
     #[serde(default)]
     pub(crate) moodle_message: Option<MessageConfig>,
+    /// Who is told when somebody is needed; nobody when this is not given.
+    #[serde(default)]
+    pub(crate) notify: Option<NotifyConfig>,
 }
 
 /// Limits on uploads.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Upload {
     /// Largest package taken.
+    #[schemars(with = "SizeText")]
     pub(crate) max_size: ByteSize,
     /// Space that uploads leave free on the spool's filesystem.
+    #[schemars(with = "SizeText")]
     pub(crate) keep_free: ByteSize,
     /// When an upload that does not go on is forgotten.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) expire_after: Duration,
     /// When a request on which nothing comes is ended.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) stall_timeout: Duration,
 }
 
@@ -93,17 +108,19 @@ impl Default for Upload {
 }
 
 /// Limits on packages.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Import {
     /// Most files in a package.
     pub(crate) max_members: u64,
     /// Largest single file.
+    #[schemars(with = "SizeText")]
     pub(crate) max_member_size: ByteSize,
     /// Packages imported at the same time.
     pub(crate) workers: usize,
     /// A file dropped into the spool that has not changed for so long is complete.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) settle: Duration,
 }
 
@@ -205,6 +222,11 @@ impl Config {
             .destination
             .validate()
             .map_err(|(key, why)| SettingsError::key(path, &format!("destination.{key}"), why))?;
+        if let Some(notify) = &config.notify {
+            notify
+                .validate()
+                .map_err(|(key, why)| SettingsError::key(path, &format!("notify.{key}"), why))?;
+        }
         if let Some(owners) = &config.owners {
             owners
                 .validate(config.destination.api().is_some())
@@ -240,6 +262,11 @@ fn default_media() -> PathBuf {
 
 fn default_work() -> PathBuf {
     "/var/lib/bbb2pod/work".into()
+}
+
+/// How the default is written in the reference of all settings.
+fn sqlite_url<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("sqlite://{}", path.display()))
 }
 
 fn sqlite_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {

@@ -19,6 +19,7 @@ mod import;
 mod ledger;
 mod media;
 mod moodle_message;
+mod notify;
 mod owners;
 mod pipeline;
 mod playback;

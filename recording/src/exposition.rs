@@ -23,6 +23,26 @@ impl Exposition {
         }
     }
 
+    /// Adds a gauge with one sample for each pair of values of two labels.
+    pub fn by_two<K: Display, L: Display, V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: (&str, &str),
+        samples: impl IntoIterator<Item = (K, L, V)>,
+    ) {
+        self.head(name, help);
+        for (one, other, value) in samples {
+            let (one, other) = (escaped(&one.to_string()), escaped(&other.to_string()));
+            let (first, second) = labels;
+            // Writing into a text cannot fail.
+            let _ = writeln!(
+                self.0,
+                "{name}{{{first}=\"{one}\",{second}=\"{other}\"}} {value}"
+            );
+        }
+    }
+
     /// Adds a gauge without labels; without a value there is nothing to tell now.
     pub fn one<V: Display>(&mut self, name: &str, help: &str, value: Option<V>) {
         self.head(name, help);

@@ -60,6 +60,14 @@ pub struct RecordingState {
     /// Whether Pod has it: a video, or a file in a claim directory.
     #[serde(default)]
     pub registered: bool,
+    /// Whether it was erased at the receiver, which does not take it again by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub erased: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What the receiver knows of one package.

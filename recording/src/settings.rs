@@ -3,9 +3,47 @@
 //!
 //! This module alone knows that the files are YAML and which library reads it.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
+
+/// How durations are described in a schema of settings: written as `90s`, `12h`, `7d`.
+#[derive(Debug)]
+pub struct DurationText;
+
+/// How sizes are described in a schema of settings: written as `500MiB`, `64GiB`.
+#[derive(Debug)]
+pub struct SizeText;
+
+impl JsonSchema for DurationText {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "duration" })
+    }
+}
+
+impl JsonSchema for SizeText {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "size" })
+    }
+}
 
 /// Why a settings file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@
 )]
 
 pub mod bbb;
+pub mod book;
 pub mod chaos;
 pub mod databases;
 pub mod harness;

@@ -4,15 +4,17 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test stops where a surprise happens"
 )]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use support::harness::{Finished, program, source_root};
+use manual::reference;
+use support::book;
+use support::harness::source_root;
 
 /// A chapter as the list of its folder names it, and the levels of its headings.
 fn chapters(language: &str) -> Vec<(String, Vec<usize>)> {
@@ -65,6 +67,33 @@ fn both_languages_have_the_same_chapters() {
     }
 }
 
+/// What people read in one language they read in the other.
+#[test]
+fn both_languages_show_the_same_commands() {
+    let docs = source_root().join("docs");
+    for ((en, _), (fr, _)) in chapters("en").iter().zip(&chapters("fr")) {
+        let verbs = |path: &Path| -> BTreeSet<String> {
+            let calls = book::calls_in(path);
+            let is_verb = |word: &&String| word.starts_with(|c: char| c.is_ascii_lowercase());
+            let shown = calls.iter().map(|call| {
+                let options = call.iter().filter(|word| word.starts_with("--"));
+                let verbs = call.iter().take_while(is_verb).take(3);
+                verbs.chain(options).cloned().collect::<Vec<_>>().join(" ")
+            });
+            shown.collect()
+        };
+        let (english, french) = (
+            verbs(&docs.join("en").join(en)),
+            verbs(&docs.join("fr").join(fr)),
+        );
+        let differ: Vec<_> = english.symmetric_difference(&french).collect();
+        assert!(
+            differ.is_empty(),
+            "docs/en/{en} and docs/fr/{fr}: {differ:#?}"
+        );
+    }
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let root = source_root();
@@ -81,60 +110,6 @@ fn links_between_documents_lead_somewhere() {
             assert!(there, "{} links to {target}", file.display());
         }
     }
-}
-
-/// What a program answers to settings: it refuses unknown keys and names those that it knows.
-struct Asked<'a> {
-    program: &'a str,
-    scratch: &'a Path,
-}
-
-impl Asked<'_> {
-    fn of(&self, yaml: &str) -> String {
-        let file = self.scratch.join("settings.yml");
-        fs::write(&file, yaml).unwrap();
-        let verb = match self.program {
-            "bbb2pod-hook" => "status",
-            _ => "check",
-        };
-        let mut command = Command::new(program(self.program));
-        command.args([verb, "--config"]).arg(file);
-        Finished::of(&mut command).stderr
-    }
-
-    /// The names that may stand where `no_such_name` stands in this text, if names are read there.
-    fn names(&self, yaml: &str) -> Option<Vec<String>> {
-        let said = self.of(yaml);
-        let unknown = ["unknown key `no_such_name`", "unknown field `no_such_name`"];
-        let (_, rest) = unknown.iter().find_map(|words| said.split_once(words))?;
-        let names = rest.split('`').skip(1).step_by(2).map(str::to_owned);
-        Some(names.collect())
-    }
-
-    /// Every key below a path of sections, as `http.receiver`.
-    fn keys(&self, above: &[(&str, &str)], found: &mut BTreeSet<String>) {
-        let Some(names) = self.names(&nested(above, "no_such_name: 1")) else {
-            return;
-        };
-        for name in names {
-            let path: Vec<_> = above.iter().map(|(key, _)| *key).chain([&*name]).collect();
-            found.insert(path.join("."));
-            let mut below = above.to_vec();
-            below.push((&name, ""));
-            self.keys(&below, found);
-        }
-    }
-}
-
-/// `{http: {more, innermost}}` of the sections `http` and what else stands in each.
-fn nested(sections: &[(&str, &str)], innermost: &str) -> String {
-    let inner = sections
-        .iter()
-        .rev()
-        .fold(innermost.to_owned(), |inner, (key, more)| {
-            format!("{key}: {{{more}{inner}}}")
-        });
-    format!("{{{inner}}}")
 }
 
 /// The keys that an annotated file shows, set or commented out; comments have a space after the #.
@@ -163,65 +138,125 @@ fn documented(file: &str) -> BTreeSet<String> {
     found
 }
 
-/// Every known key is shown in the file, and every key that it shows in a section is known.
-fn compare(known: &BTreeSet<String>, file: &str) {
-    let shown = documented(file);
-    let missing: Vec<_> = known.difference(&shown).collect();
-    assert!(
-        missing.is_empty(),
-        "etc/{file} does not explain {missing:?}"
-    );
-    // What stands below a key whose value is a list or a map of free names is not for us to judge.
-    let sections: BTreeSet<_> = known
+/// A key's path without the names that people choose, which an annotated file makes up.
+fn without_chosen(key: &str) -> String {
+    let parts = key
+        .split('.')
+        .filter(|part| !["NAME", "main"].contains(part));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+#[test]
+fn every_setting_is_in_the_annotated_files() {
+    for (file, name) in book::files().iter().zip(["receiver.yml", "hook.yml"]) {
+        let keys = reference::keys(&file.schema);
+        let known: BTreeSet<_> = keys.iter().map(|key| without_chosen(key)).collect();
+        let shown: BTreeSet<_> = documented(name)
+            .iter()
+            .map(|key| without_chosen(key))
+            .collect();
+        let missing: Vec<_> = known.difference(&shown).collect();
+        assert!(
+            missing.is_empty(),
+            "etc/{name} does not explain {missing:?}: add each with its default, commented out"
+        );
+        // What stands below a key whose value is a list or a map is not for us to judge.
+        let sections: BTreeSet<_> = known
+            .iter()
+            .filter_map(|key| key.rsplit_once('.'))
+            .map(|(section, _)| section)
+            .collect();
+        let stale: Vec<_> = shown
+            .difference(&known)
+            .filter(|key| {
+                let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+                section.is_empty() || sections.contains(section)
+            })
+            .collect();
+        assert!(
+            stale.is_empty(),
+            "etc/{name} explains {stale:?}, which no setting is called"
+        );
+    }
+}
+
+#[test]
+fn the_chapter_on_every_setting_is_what_the_types_say() {
+    let chapters = match book::both(&book::files()) {
+        Ok(chapters) => chapters,
+        Err(missing) => panic!("{}", book::advice(&missing, &book::table_path())),
+    };
+    for (path, wanted) in book::chapters().iter().zip(chapters) {
+        let found = fs::read_to_string(path).unwrap_or_default();
+        let differs = wanted
+            .lines()
+            .find(|line| !found.lines().any(|other| other == *line))
+            .unwrap_or("lines that no setting has any more");
+        assert!(
+            found == wanted,
+            "{} is not what the settings are; run `make reference`. It lacks: {differs}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn no_french_is_left_over() {
+    let words: BTreeSet<_> = book::files()
         .iter()
-        .filter_map(|key| key.rsplit_once('.'))
+        .flat_map(|file| descriptions(&file.schema))
         .collect();
-    let is_section = |name: &str| name.is_empty() || sections.iter().any(|(s, _)| *s == name);
-    let stale: Vec<_> = shown
-        .difference(known)
-        .filter(|key| is_section(key.rsplit_once('.').map_or("", |(section, _)| section)))
+    let stale: Vec<_> = book::table()
+        .into_keys()
+        .filter(|english| !words.contains(english))
         .collect();
     assert!(
         stale.is_empty(),
-        "etc/{file} explains {stale:?}, which no setting is called"
+        "no setting says this any more; remove it from {}: {stale:#?}",
+        book::table_path().display()
     );
 }
 
-#[test]
-fn every_setting_of_the_hook_is_explained() {
-    let scratch = tempfile::tempdir().unwrap();
-    let asked = Asked {
-        program: "bbb2pod-hook",
-        scratch: scratch.path(),
-    };
-    let mut known = BTreeSet::new();
-    asked.keys(&[], &mut known);
-    assert!(known.contains("http.receiver"), "{known:?}");
-    compare(&known, "hook.yml");
+/// Every description in a schema, on one line.
+fn descriptions(schema: &serde_json::Value) -> Vec<String> {
+    let mut found = Vec::new();
+    match schema {
+        serde_json::Value::Object(map) => {
+            if let Some(text) = map.get("description").and_then(|text| text.as_str()) {
+                found.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+            }
+            found.extend(map.values().flat_map(descriptions));
+        }
+        serde_json::Value::Array(all) => found.extend(all.iter().flat_map(descriptions)),
+        _ => {}
+    }
+    found
 }
 
+/// Every key of the settings files, nested ones too, has its line in both chapters.
 #[test]
-fn every_setting_of_the_receiver_is_explained() {
-    let scratch = tempfile::tempdir().unwrap();
-    let asked = Asked {
-        program: "bbb2pod-receiver",
-        scratch: scratch.path(),
-    };
-    let mut known = BTreeSet::new();
-    asked.keys(&[], &mut known);
-    assert!(known.contains("upload.max_size"), "{known:?}");
-    let said = asked.of("destination: {kind: no_such_name}");
-    let (_, kinds) = said.trim_end().split_once("; write ").expect(&said);
-    let kinds: Vec<_> = kinds
-        .split([' ', ','])
-        .filter(|w| !["", "or"].contains(w))
-        .collect();
-    assert!(kinds.contains(&"directory"), "{said}");
-    known.insert("destination.kind".to_owned());
-    for kind in kinds {
-        let before = known.len();
-        asked.keys(&[("destination", &format!("kind: {kind}, "))], &mut known);
-        assert!(known.len() > before, "{kind}");
+fn every_key_has_its_line() {
+    for path in book::chapters() {
+        let text = fs::read_to_string(&path).unwrap();
+        for file in book::files() {
+            let keys = reference::keys(&file.schema);
+            assert!(keys.len() > 30, "{keys:?}");
+            for key in keys {
+                let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
+                let mut parts = text.split("\n### ").filter(|part| {
+                    let heading = part.lines().next().unwrap_or_default();
+                    match section.is_empty() {
+                        true => !heading.starts_with('`'),
+                        false => heading.starts_with(&format!("`{section}`")),
+                    }
+                });
+                let is_there = parts.any(|part| part.contains(&format!("\n| `{name}` |")));
+                assert!(
+                    is_there,
+                    "{key} is not in {}; run `make reference`",
+                    path.display()
+                );
+            }
+        }
     }
-    compare(&known, "receiver.yml");
 }

@@ -34,6 +34,35 @@ fn alerts_fire_when_they_should() {
     }
 }
 
+#[test]
+fn the_dashboard_asks_what_prometheus_understands() {
+    let dashboard = fs::read(monitoring().join("bbb2pod.dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_slice(&dashboard).unwrap();
+    let mut queries = Vec::new();
+    expressions(&dashboard, &mut queries);
+    assert!(queries.len() > 20, "{queries:?}");
+    let rules: Vec<_> = (0..)
+        .zip(&queries)
+        .map(|(n, query)| serde_json::json!({ "record": format!("panel:{n}"), "expr": query }))
+        .collect();
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("dashboard.yml");
+    // JSON is YAML.
+    let groups = serde_json::json!({ "groups": [{ "name": "dashboard", "rules": rules }] });
+    fs::write(&file, groups.to_string()).unwrap();
+    let mut promtool = Command::new("promtool");
+    let said = Finished::of(promtool.args(["check", "rules"]).arg(&file)).success();
+    assert!(said.contains("SUCCESS"), "{said}");
+    // Places are taken once.
+    let ids: BTreeSet<_> = dashboard["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["id"].as_u64())
+        .collect();
+    assert_eq!(ids.len(), dashboard["panels"].as_array().unwrap().len());
+}
+
 /// The names of our metrics in an expression.
 fn names_in(expression: &str) -> impl Iterator<Item = String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -72,7 +101,8 @@ fn defined(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_number_in_alerts_and_dashboard_is_exported() {
-    let site = Site::start();
+    let notify = "notify: {mail: {to: [a@univ.example], from: b@univ.example, server: localhost, tls: none}}\n";
+    let site = Site::builder().receiver_yml(notify).start();
     site.hold(&Recording::tiny());
     let file = site.path("bbb2pod.prom");
     site.hook(["status", "--textfile", file.to_str().unwrap()])

@@ -34,7 +34,7 @@ pub(crate) fn backfill(
     asked: &Backfill,
     out: &mut impl Write,
 ) -> Result<u8, Error> {
-    let node = Node::of(settings)?;
+    let node = Node::here(settings)?;
     let dir = node.outbox_dir(settings);
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
     let stop = Stop::on_signals().map_err(|e| Error::Disk(format!("cannot start: {e}")))?;

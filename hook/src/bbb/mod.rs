@@ -13,6 +13,7 @@ use recording::{PlaybackFormat, RecordId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::error::Error;
 use crate::settings::{BigbluebuttonYml, Settings};
 
 /// Where every generation since 0.9 installs the recording scripts' settings.
@@ -102,6 +103,24 @@ impl Node {
             },
             scripts_dir,
         })
+    }
+
+    /// As [`Node::of`], for what makes no sense where there is no BBB.
+    ///
+    /// # Errors
+    /// As there, or this is no BBB node.
+    pub(crate) fn here(settings: &Settings) -> Result<Node, Error> {
+        let node = Node::of(settings)?;
+        let is_auto = matches!(settings.bbb.bigbluebutton_yml, BigbluebuttonYml::Auto);
+        if is_auto && !Path::new(SCRIPTS_YML).exists() && !node.published_dir.exists() {
+            return Err(Error::input(format!(
+                "there is no BigBlueButton on this machine: neither {SCRIPTS_YML} nor {}; run this on \
+                 a BigBlueButton node, or set bbb.bigbluebutton_yml in {}",
+                node.published_dir.display(),
+                settings.path.display()
+            )));
+        }
+        Ok(node)
     }
 
     /// The outbox: as set, else beside the recording directory, where hard links work.

@@ -64,7 +64,7 @@ impl Finding {
 /// # Errors
 /// The settings cannot be used at all.
 pub(crate) fn check(settings: &Settings) -> Result<Vec<Finding>, Error> {
-    let node = Node::of(settings)?;
+    let node = Node::here(settings)?;
     let mut findings = vec![Finding::ok(format!("settings {}", settings.path.display()))];
     findings.extend(node::look(settings, &node));
     findings.extend(folders::look(settings, &node));

@@ -64,12 +64,30 @@ fn version(node: &Node) -> Finding {
             } else {
                 format!("publishes {}", formats.join(", "))
             };
+            if !is_known(&version) {
+                return Finding::warn(
+                    format!(
+                        "BigBlueButton {version} is none that this program knows (0.9 to 3.0); {formats}"
+                    ),
+                    "bbb2pod-hook publish -m ID for one recording, and look at bbb2pod-hook status; a newer bbb2pod-hook may know it",
+                );
+            }
             Finding::ok(format!("BigBlueButton {version}, {formats}"))
         }
         None => Finding::warn(
             "the version of BigBlueButton cannot be told",
             format!("look at {RELEASE}; every version from 0.9 to 3.0 will do"),
         ),
+    }
+}
+
+/// Whether a version lies between 0.9 and 3.0; `3.0-beta.1` and `2.2.36` are written like this.
+fn is_known(version: &str) -> bool {
+    let mut parts = version.split(|c: char| !c.is_ascii_digit());
+    let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    match (number(), number()) {
+        (Some(major), Some(minor)) => (0, 9) <= (major, minor) && (major, minor) <= (3, 0),
+        _ => false,
     }
 }
 

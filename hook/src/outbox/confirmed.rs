@@ -39,6 +39,8 @@ pub(crate) enum Outcome {
     HandedOver,
     /// A newer content of the same recording and format is in the archive.
     Superseded,
+    /// Not taken, because the recording was erased at the receiver.
+    Erased,
 }
 
 impl Outcome {
@@ -48,6 +50,7 @@ impl Outcome {
             Outcome::Archived => "archived",
             Outcome::HandedOver => "handed over to the spool",
             Outcome::Superseded => "superseded by a newer content",
+            Outcome::Erased => "not sent, because it was erased at the receiver",
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn prune(
             settings.path.display()
         )));
     }
-    let node = Node::of(settings)?;
+    let node = Node::here(settings)?;
     let dir = node.outbox_dir(settings);
     let outbox = Outbox::open(&dir).map_err(|e| Error::disk("cannot make the outbox", &dir, &e))?;
     // Taken before anything is looked at: what another one deletes meanwhile is not seen here.

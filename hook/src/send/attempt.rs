@@ -61,6 +61,7 @@ impl Sender {
         {
             Known::Archived => return Ok(Reached::End(Outcome::Archived, digest)),
             Known::Spooled => return Ok(Reached::Delivered),
+            Known::Erased => return Ok(Reached::End(Outcome::Erased, digest)),
             // Rejected before: what is sent now is packed anew.
             Known::Rejected { since, .. } => job.course.rejected_at = Some(since),
             Known::Unknown | Known::Superseded => {}
@@ -128,6 +129,7 @@ impl Sender {
             .await?
         {
             Known::Archived | Known::Superseded => Ok(Reached::End(Outcome::Archived, digest)),
+            Known::Erased => Ok(Reached::End(Outcome::Erased, digest)),
             Known::Spooled => {
                 *unknown_so_far = 0;
                 Ok(Reached::Delivered)

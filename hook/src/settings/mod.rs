@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use recording::PlaybackFormat;
-use recording::settings::{SettingsError, read};
-use serde::Deserialize;
+use recording::settings::{DurationText, SettingsError, SizeText, read};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use window::{Rate, Window};
 
@@ -21,7 +22,7 @@ use window::{Rate, Window};
 pub(crate) const DEFAULT_PATH: &str = "/etc/bbb2pod/hook.yml";
 
 /// All settings of a node.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
     /// The file they were read from.
@@ -29,34 +30,47 @@ pub(crate) struct Settings {
     pub(crate) path: PathBuf,
     /// The node's name in manifests; the host name unless given.
     pub(crate) node: Option<String>,
+    /// How packages leave the node.
     pub(crate) transport: TransportKind,
+    /// What a package is.
     pub(crate) package: PackageKind,
+    /// The way over HTTP, to a receiver.
     pub(crate) http: HttpSettings,
+    /// The way by rsync, into a spool.
     pub(crate) rsync: RsyncSettings,
+    /// The way into a spool that is mounted on the node.
     pub(crate) directory: DirectorySettings,
     /// Meta key whose value names the folder below the spool, for `rsync` and `directory`.
     pub(crate) sub_directory_meta: Option<String>,
+    /// What is handed over at all.
     pub(crate) filters: Filters,
     /// The outbox; beside BBB's recording directory unless given.
     pub(crate) outbox_dir: Option<PathBuf>,
+    /// Where BBB's own settings are.
     pub(crate) bbb: BbbSettings,
+    /// Pauses between attempts.
     pub(crate) retry: Retry,
+    /// How often it is looked for what a lost call missed.
     pub(crate) sweep: Sweep,
+    /// What `bbb2pod-hook prune` may delete on the node.
     pub(crate) prune: Prune,
 }
 
 /// How packages leave the node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TransportKind {
+    /// To a receiver's address; resumed at the byte, confirmed by the receiver.
     #[default]
     Http,
+    /// Into a spool, by rsync: over ssh, to a daemon or to a local path.
     Rsync,
+    /// Into a spool that is mounted on the node.
     Directory,
 }
 
 /// What a package looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PackageKind {
     /// With a manifest, for a bbb2pod receiver.
@@ -67,7 +81,7 @@ pub(crate) enum PackageKind {
 }
 
 /// The section `http`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HttpSettings {
     /// Base address of the receiver.
@@ -81,10 +95,13 @@ pub(crate) struct HttpSettings {
     /// Uploads at a time.
     pub(crate) parallel: usize,
     /// Bytes a second for all uploads together; as fast as the link unless given.
+    #[schemars(with = "Option<SizeText>")]
     pub(crate) bandwidth_limit: Option<Rate>,
     /// Hours in which packages are sent; at any time unless given.
+    #[schemars(with = "Option<String>")]
     pub(crate) window: Option<Window>,
     /// How long nothing may move before a request is given up.
+    #[schemars(with = "DurationText")]
     pub(crate) stall_timeout: SignedDuration,
     /// Whether every request carries a digest of its bytes, so that damage on the way is found at
     /// once; without it, it is found when the receiver checks the whole package.
@@ -108,7 +125,7 @@ impl Default for HttpSettings {
 }
 
 /// The section `directory`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DirectorySettings {
     /// The receiver's spool, mounted on the node.
@@ -131,7 +148,7 @@ impl Default for DirectorySettings {
 }
 
 /// The section `rsync`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RsyncSettings {
     /// Where the spool is, in rsync's words.
@@ -141,6 +158,7 @@ pub(crate) struct RsyncSettings {
     /// Where a package lies while rsync sends it; beside the outbox unless given.
     pub(crate) work_dir: Option<PathBuf>,
     /// How long nothing may move before rsync gives up.
+    #[schemars(with = "DurationText")]
     pub(crate) stall_timeout: SignedDuration,
 }
 
@@ -156,12 +174,13 @@ impl Default for RsyncSettings {
 }
 
 /// The section `filters`: what is handed over at all.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Filters {
     /// Values of the meta key `bbb-origin`, without regard to case; empty for any.
     pub(crate) origins: Vec<String>,
     /// Playback formats; empty for any.
+    #[schemars(with = "Vec<String>")]
     pub(crate) formats: Vec<PlaybackFormat>,
     /// Meta keys that must have these values.
     pub(crate) meta: BTreeMap<String, String>,
@@ -194,10 +213,11 @@ impl Filters {
 }
 
 /// The section `bbb`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BbbSettings {
     /// BBB's own settings; `auto` looks where its generations keep them.
+    #[schemars(with = "String")]
     pub(crate) bigbluebutton_yml: BigbluebuttonYml,
     /// What is laid over it.
     pub(crate) recording_yml: Option<PathBuf>,
@@ -223,12 +243,14 @@ impl From<PathBuf> for BigbluebuttonYml {
 }
 
 /// The section `retry`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retry {
     /// Pause after a first failure.
+    #[schemars(with = "DurationText")]
     pub(crate) first: SignedDuration,
     /// Longest pause, reached by doubling.
+    #[schemars(with = "DurationText")]
     pub(crate) longest: SignedDuration,
 }
 
@@ -242,12 +264,14 @@ impl Default for Retry {
 }
 
 /// The section `sweep`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Sweep {
     /// How often `send --watch` looks for what a lost call of `publish` missed; 0s for never.
+    #[schemars(with = "DurationText")]
     every: SignedDuration,
     /// What changed more recently may still be being published by BBB.
+    #[schemars(with = "DurationText")]
     pub(crate) settled_for: SignedDuration,
 }
 
@@ -268,7 +292,7 @@ impl Sweep {
 }
 
 /// The section `prune`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Prune {
     /// Whether anything is ever deleted on the node.
@@ -278,13 +302,14 @@ pub(crate) struct Prune {
     /// What the receiver must have confirmed.
     pub(crate) only_when: OnlyWhen,
     /// Formats that must be there and confirmed; what BBB's own steps produce unless given.
+    #[schemars(with = "Vec<String>")]
     pub(crate) formats: Vec<PlaybackFormat>,
     /// BBB's program that deletes.
     pub(crate) bbb_record: PathBuf,
 }
 
 /// What the receiver must have confirmed before a recording is deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnlyWhen {
     /// Everything of it is in Pod.

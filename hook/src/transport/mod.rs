@@ -43,6 +43,8 @@ pub(crate) enum Known {
     Archived,
     /// Was in the archive; another content has taken or is about to take its place.
     Superseded,
+    /// The recording was erased there and is not taken again.
+    Erased,
     /// Not what its manifest says.
     Rejected {
         /// The receiver's reason.

@@ -20,12 +20,13 @@ use render::language::Language;
 use render::source::Source;
 use render::time::Millis;
 use render::timeline::{Span, Timeline, read_chat};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::html;
 
 /// Which of them are wanted: the `attach` section of a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Wanted {
     /// A chapter for each slide.

@@ -334,9 +334,19 @@ async fn leave_out_known(
             tidy(line);
             continue;
         }
-        let Some(ledger) = ledger.as_ref().filter(|_| !args.again) else {
+        let Some(ledger) = &ledger else {
             continue;
         };
+        if ledger.is_erased(&id).await? {
+            line.skip(format!(
+                "it was erased here; to take it again: bbb2pod-receiver recording admit {id}"
+            ));
+            tidy(line);
+            continue;
+        }
+        if args.again {
+            continue;
+        }
         let held = ledger.formats(&id).await?;
         if held.iter().any(|(held, ..)| *held == format) {
             line.skip("the archive holds it");

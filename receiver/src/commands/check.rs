@@ -59,6 +59,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     findings.extend(messages(&config).await);
+    findings.extend(super::notify::check(&config).await);
     if args.json {
         println!("{}", serde_json::to_string(&findings)?);
     } else {

@@ -7,7 +7,9 @@ mod export;
 mod forget_links;
 mod moodle_message;
 mod node;
+mod notify;
 mod owners;
+mod person;
 mod reconcile;
 mod recording;
 mod register;
@@ -105,6 +107,12 @@ Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 ser
     /// The BBB nodes that may send
     #[command(subcommand)]
     Node(node::Command),
+    /// What is kept about a person, and erasing it
+    #[command(subcommand)]
+    Person(person::Command),
+    /// Messages to people who are needed
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Write man pages and shell completions into a folder
     #[command(hide = true)]
     Manual(manual::Args),
@@ -160,6 +168,8 @@ pub fn run() -> ExitCode {
         Command::ForgetLinks(args) => within_runtime(forget_links::run(args)),
         Command::Owners(args) => within_runtime(owners::run(args)),
         Command::Node(command) => within_runtime(node::run(command)),
+        Command::Person(command) => within_runtime(person::run(command)),
+        Command::Notify(command) => within_runtime(notify::run(command)),
         Command::Manual(args) => write_manual(&args),
     };
     done.unwrap_or_else(|error| {
@@ -189,7 +199,8 @@ pub fn run() -> ExitCode {
 }
 
 fn write_manual(args: &manual::Args) -> anyhow::Result<ExitCode> {
-    manual::write(Cli::command(), &args.dir)
+    let settings = schemars::schema_for!(Config).to_value();
+    manual::write(Cli::command(), &settings, &args.dir)
         .with_context(|| format!("cannot write the manual into {}", args.dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }

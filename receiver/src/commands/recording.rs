@@ -94,6 +94,15 @@ Example:
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Take a recording in again that was erased, when somebody sends it
+    #[command(after_help = "Example:
+  bbb2pod-receiver recording admit 183f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920")]
+    Admit {
+        /// The record id
+        record_id: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
 }
 
 /// What a recording waits for, or how it ended.
@@ -210,6 +219,9 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             yes,
             config,
         } => return super::erase::run(&config.read()?, &parse(&record_id)?, yes).await,
+        Command::Admit { record_id, config } => {
+            return super::erase::admit(&config.read()?, &parse(&record_id)?).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

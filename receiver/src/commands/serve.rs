@@ -22,7 +22,7 @@ use crate::pod::{PodError, VideoLinks};
 use crate::upload::Uploads;
 use crate::web::metrics::Metrics;
 use crate::web::video::{Addresses, KeyError, Videos};
-use crate::{pod, systemd, web};
+use crate::{notify, pod, systemd, web};
 
 /// How long Pod may take to answer at the start.
 const PREPARING: Duration = Duration::from_secs(15);
@@ -43,11 +43,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (config, ledger) = (&shared.config, &shared.ledger);
     prepare(&shared).await?;
     let metrics = Metrics::install(config).context("cannot start metrics")?;
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "cannot listen on {}; if another service is there, or the address is not this machine's, change `listen` in the settings",
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        Usage(format!(
+            "cannot listen on {}: {error}; if another service is there (ss -ltnp tells which), or the address is not this machine's, change `listen` in the settings",
             config.listen
-        )
+        ))
     })?;
     let address = listener.local_addr()?;
     let max_connections = config.max_connections;
@@ -69,6 +69,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let watchdog = systemd::watchdog(ledger.clone(), shared.clone(), stopping.clone());
     let watchdog = tokio::spawn(watchdog);
     let mut pipeline = tokio::spawn(pipeline::run(shared.clone(), stopping.clone()));
+    let mut notify = tokio::spawn(notify::run(
+        config.clone(),
+        ledger.clone(),
+        stopping.clone(),
+    ));
     let mut http = tokio::spawn(web::serve(
         listener,
         routes,
@@ -100,6 +105,13 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         .is_err()
     {
         http.abort();
+    }
+    // What is being told meanwhile is told again otherwise.
+    if tokio::time::timeout(Duration::from_secs(5), &mut notify)
+        .await
+        .is_err()
+    {
+        notify.abort();
     }
     watchdog.abort();
     ledger.close().await;
@@ -188,7 +200,13 @@ pub(super) fn make_folders(config: &Config) -> anyhow::Result<()> {
 /// the process.
 pub(super) fn alone(config: &Config) -> anyhow::Result<Vec<fs::File>> {
     let lock = config.database.with_extension("lock");
-    let failed = |e| Usage(format!("cannot write {}: {e}", lock.display()));
+    let failed = |e| {
+        Usage(format!(
+            "database: cannot write {}: {e}; give the folder to the user that runs the receiver (chown -R bbb2pod: {}), or change `database`",
+            lock.display(),
+            config.database.parent().unwrap_or(Path::new("/")).display()
+        ))
+    };
     let mut held = vec![locked(fs::File::create(&lock).map_err(failed)?, &lock)?];
     for folder in [&config.spool_dir, &config.archive_dir] {
         match fs::File::open(folder)

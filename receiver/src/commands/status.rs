@@ -43,7 +43,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let waiting = packages.iter().find(|(status, ..)| status == "spooled");
     let (waiting, waiting_bytes) = waiting.map_or((0, 0), |(_, n, bytes)| (*n, *bytes));
-    let states = ["media", "convert", "register", "done", "failed"];
+    let states = ["media", "convert", "register", "review", "done", "failed"];
     if args.json {
         let counts: serde_json::Map<_, _> = states
             .iter()
@@ -65,11 +65,12 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         print(&[object.to_string()])?;
     } else {
         let mut lines = vec![format!(
-            "Recordings  {} done, {} to be decided, {} to be converted, {} to be registered, {} failed",
+            "Recordings  {} done, {} to be decided, {} to be converted, {} to be registered, {} wait for a decision, {} failed",
             count("done"),
             count("media"),
             count("convert"),
             count("register"),
+            count("review"),
             count("failed")
         )];
         lines.push(format!(
@@ -95,6 +96,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         for node in &nodes {
             lines.push(format!("Node        {}", super::node::as_line(node)));
         }
+        lines.extend(super::notify::states(&config, &ledger).await?);
         print(&lines)?;
     }
     let is_well = takes_uploads && failing == 0 && rejected.is_empty() && count("failed") == 0;

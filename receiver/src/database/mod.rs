@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use recording::settings;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
@@ -41,7 +42,7 @@ const LOCK_WAIT: i64 = 20;
 const LOCK: i64 = 0x0062_6262_3270_6f64;
 
 /// Where a database is, and who asks.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DatabaseConfig {
     /// `mysql://account@host:3306/name` or `postgres://account@host:5432/name`.

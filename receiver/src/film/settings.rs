@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use recording::settings::DurationText;
 use render::error::Error;
 use render::geometry::Rgb;
 use render::language::Language;
 use render::layout::Layout;
 use render::options::{AudioCoding, Chat, Codec, Corner, EBU_R128, Options, Subtitles, Watermark};
 use render::time::Millis;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{options, widescreen};
 
 /// How presentations become videos.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Convert {
     /// Height of the video in pixels; the width follows as 16:9.
@@ -24,13 +26,16 @@ pub(crate) struct Convert {
     /// Frames a second while webcams or the screen share are seen.
     pub(crate) fps: u32,
     /// Which layout: `presentation`, `webcams`, `picture-in-picture` or `presentation-only`.
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "word", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub(crate) layout: Layout,
     /// What surrounds the slide.
     #[serde(deserialize_with = "colour")]
+    #[schemars(with = "String")]
     pub(crate) background: Rgb,
     /// `h264`, `av1` or `vp9`.
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "word", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub(crate) codec: Codec,
     /// `screen`, or a preset of the encoder.
     #[serde(deserialize_with = "preset")]
@@ -38,35 +43,41 @@ pub(crate) struct Convert {
     /// The encoder's constant rate factor.
     pub(crate) quality: Option<u8>,
     /// `aac`, or `copy` to keep what an MP4 can hold.
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "word", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub(crate) audio: AudioCoding,
     /// Whether the sound is brought to the same loudness, and which, in LUFS.
     pub(crate) loudness: Loudness,
     /// What is spoken where the recording does not say it.
     #[serde(deserialize_with = "optional_word")]
+    #[schemars(with = "Option<String>")]
     pub(crate) language: Option<Language>,
     /// Whether videos get a chapter per slide.
     pub(crate) chapters: bool,
     /// `tracks`, `burn:<locale>` or `none`.
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "word", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub(crate) subtitles: Subtitles,
     /// `off`, `on` or `anonymous`.
-    #[serde(deserialize_with = "chat")]
+    #[serde(deserialize_with = "chat", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub(crate) chat: Chat,
     /// How long the title card covers the beginning; zero for not at all.
     #[serde(deserialize_with = "crate::config::duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) title_card: Duration,
     /// A PNG that lies over every video.
     pub(crate) watermark: Option<PathBuf>,
     /// Where it lies.
-    #[serde(deserialize_with = "word")]
+    #[serde(deserialize_with = "word", serialize_with = "shown")]
+    #[schemars(with = "String")]
     pub(crate) watermark_corner: Corner,
     /// Conversions at the same time. One conversion already uses every core.
     pub(crate) workers: usize,
 }
 
 /// `false`, `true` for what EBU R 128 says, or a number.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(untagged, expecting = "give true, false or a loudness in LUFS, as -23")]
 pub(crate) enum Loudness {
     /// On or off.
@@ -160,6 +171,11 @@ impl Convert {
                 other => ("height".into(), other.to_string()),
             })
     }
+}
+
+/// How a default is written in the reference of all settings.
+fn shown<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 fn word<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(

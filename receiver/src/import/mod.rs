@@ -13,7 +13,7 @@ mod unpack;
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use recording::{Manifest, durable};
@@ -37,6 +37,8 @@ pub(crate) enum Outcome {
     Overtaken,
     /// The package was moved to `rejected/`.
     Rejected,
+    /// The recording was erased before: nothing of the package is kept.
+    Dropped,
 }
 
 /// Why an import has to be tried again.
@@ -89,6 +91,24 @@ pub(crate) async fn import(
         archive,
         ledger,
     };
+    let unpacked = match unpacked {
+        Ok(content) => match without_erased(content, ledger).await? {
+            Some(content) => Ok(content),
+            None => {
+                // The tar goes last: what a kill leaves of it is found and dropped again.
+                ledger.drop_package(package).await?;
+                clear(archive, room).await?;
+                remove(&tar)?;
+                tracing::warn!(
+                    package = package.id,
+                    stage = "import",
+                    "a recording that was erased has come again; it was dropped"
+                );
+                return Ok(Outcome::Dropped);
+            }
+        },
+        Err(reason) => Err(reason),
+    };
     let taken = match unpacked {
         Err(reason) => Err(reason),
         Ok(Content::Ours(manifest)) => intake.take_in(package, &manifest).await?,
@@ -113,10 +133,36 @@ pub(crate) async fn import(
             Outcome::Rejected
         }
     };
+    clear(archive, room).await?;
+    Ok(outcome)
+}
+
+async fn clear(archive: &Archive, room: PathBuf) -> Result<(), ImportError> {
     let archive = archive.clone();
     tokio::task::spawn_blocking(move || archive.clear_room(&room).map_err(failed("remove", &room)))
-        .await??;
-    Ok(outcome)
+        .await?
+}
+
+/// What is to be taken in of a package; nothing when all of it was erased before.
+async fn without_erased(content: Content, ledger: &Ledger) -> Result<Option<Content>, ImportError> {
+    match content {
+        Content::Ours(manifest) => {
+            let erased = ledger.is_erased(&manifest.record_id).await?;
+            Ok((!erased).then_some(Content::Ours(manifest)))
+        }
+        Content::Others(mut others) => {
+            let before = others.good.len();
+            let mut kept = Vec::new();
+            for manifest in std::mem::take(&mut others.good) {
+                if !ledger.is_erased(&manifest.record_id).await? {
+                    kept.push(manifest);
+                }
+            }
+            others.good = kept;
+            let is_empty = before > 0 && others.good.is_empty() && others.bad.is_empty();
+            Ok((!is_empty).then_some(Content::Others(others)))
+        }
+    }
 }
 
 /// A package that has been unpacked, on its way into the archive.

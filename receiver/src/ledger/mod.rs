@@ -11,8 +11,10 @@ mod media;
 mod messages;
 mod node_states;
 mod nodes;
+mod notices;
 mod owners;
 mod packages;
+mod persons;
 mod progress;
 mod recordings;
 mod registrations;
@@ -32,8 +34,10 @@ pub(crate) use media::{Media, NewMedia};
 pub(crate) use messages::MessageState;
 pub(crate) use node_states::Told;
 pub(crate) use nodes::{Caller, Node};
+pub(crate) use notices::Waiting;
 pub(crate) use owners::{Decided, can_be_assigned};
 pub(crate) use packages::{NewPackage, Package};
+pub(crate) use persons::{Mention, named_at};
 pub(crate) use registrations::Registered;
 pub(crate) use stage::{Recording, Stage};
 pub(crate) use story::Level;
@@ -244,6 +248,28 @@ pub(crate) mod testing {
             ledger.waiting_package(package_id).await.unwrap().unwrap(),
             found,
         )
+    }
+
+    /// Fills a ledger with so many recordings in every stage, one in ten of them failed.
+    pub(crate) async fn filled(ledger: &Ledger, recordings: i64) {
+        const NUMBERS: &str =
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)";
+        for insert in [
+            "INSERT INTO recordings (record_id, stage, failed, cause, review, created_at, updated_at)
+             SELECT 'r-' || i, CASE i % 5 WHEN 0 THEN 'media' WHEN 1 THEN 'convert' WHEN 2 THEN 'register'
+                 ELSE 'done' END, i % 10 = 1, 'recording', CASE WHEN i % 100 = 2 THEN 'nobody' END, i, i FROM n",
+            "INSERT INTO formats (record_id, format, digest, bytes, published_at, archived_at)
+             SELECT 'r-' || i, 'presentation', 'd', 1, i, i FROM n",
+            "INSERT INTO packages (id, file, record_id, format, digest, bytes, status, since)
+             SELECT 'p-' || i, 'f', 'r-' || i, 'presentation', 'd', 1,
+                 CASE i % 50 WHEN 0 THEN 'spooled' ELSE 'archived' END, i FROM n",
+        ] {
+            sqlx::query(sqlx::AssertSqlSafe(format!("{NUMBERS} {insert}")))
+                .bind(recordings)
+                .execute(&ledger.pool)
+                .await
+                .unwrap();
+        }
     }
 
     /// A recording with one format in the archive.

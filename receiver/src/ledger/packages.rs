@@ -210,6 +210,20 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
+    /// Forgets a package of a recording that was erased, with what was told of its arrival.
+    pub(crate) async fn drop_package(&self, package: &Package) -> Result<(), LedgerError> {
+        if let Some(id) = &package.record_id
+            && self.is_erased(id).await?
+        {
+            self.forget(id).await?;
+        }
+        sqlx::query("DELETE FROM packages WHERE id = ?")
+            .bind(&package.id)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// Notes that one format in a package of several cannot be imported, and why.
     pub(crate) async fn note_rejected(
         &self,

@@ -109,6 +109,32 @@ impl Ledger {
         Ok(tx.commit().await?)
     }
 
+    /// Notes of which kind the failure is that is noted next; in a word for counting.
+    pub(crate) async fn note_cause(&self, id: &RecordId, cause: &str) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE recordings SET cause = ? WHERE record_id = ?")
+            .bind(cause)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// How many recordings have failed for good, by stage and cause.
+    pub(crate) async fn failed_by_cause(&self) -> Result<Vec<(String, String, u64)>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT stage, coalesce(cause, 'unknown') AS cause, COUNT(*) AS n FROM recordings
+             WHERE failed = 1 GROUP BY 1, 2",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let count = super::unsigned(row.try_get("n")?);
+                Ok((row.try_get("stage")?, row.try_get("cause")?, count))
+            })
+            .collect()
+    }
+
     /// Makes a recording due at once, in its present stage or from an earlier one. Tells whether
     /// there is such a recording.
     pub(crate) async fn retry(

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::MessageError;
@@ -12,7 +13,7 @@ use super::template::Template;
 use crate::owners::{DatabaseSettings, OwnersConfig};
 
 /// Messages in Moodle. Where the Moodles are, `owners.moodle.databases` says.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MessageConfig {
     /// The accounts that may write, by the names in `owners.moodle.databases`. Only these Moodles

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use recording::settings;
 use regex::Regex;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::mapping::{Case, Mapping, Rule, is_username};
 use super::reason::Source;
@@ -13,7 +14,7 @@ use super::table;
 use crate::database::{Database, DatabaseConfig, DatabaseError};
 
 /// Who recordings belong to.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OwnersConfig {
     /// Who is asked, in this order.
@@ -27,6 +28,8 @@ pub(crate) struct OwnersConfig {
     /// What Pod's usernames are like.
     pub(crate) username_case: Case,
     /// From ids to usernames, for all finders that have no rules of their own.
+    #[serde(serialize_with = "words")]
+    #[schemars(with = "Vec<String>")]
     pub(crate) map: Vec<RuleConfig>,
     /// A table made by people.
     pub(crate) csv: Option<CsvConfig>,
@@ -68,7 +71,7 @@ impl Default for OwnersConfig {
 pub(super) const REVIEW: &str = "review";
 
 /// A finder in the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FinderName {
     /// The CSV file.
@@ -96,7 +99,7 @@ impl FinderName {
 }
 
 /// How several finders work together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Combine {
     /// The first who names somebody decides.
@@ -106,7 +109,7 @@ pub(crate) enum Combine {
 }
 
 /// A table made by people.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CsvConfig {
     /// The file.
@@ -114,10 +117,11 @@ pub(crate) struct CsvConfig {
 }
 
 /// The moderators in the manifest.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ManifestConfig {
     /// From external user ids to usernames.
+    #[schemars(with = "Option<Vec<String>>")]
     pub(crate) map: Option<Vec<RuleConfig>>,
     /// With more moderators than this, everybody was one.
     pub(crate) most: usize,
@@ -133,7 +137,7 @@ impl Default for ManifestConfig {
 }
 
 /// A Pod's accounts and meetings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PodConfig {
     /// The site's address; not needed when the destination has it.
@@ -151,7 +155,7 @@ pub(crate) struct PodConfig {
 }
 
 /// Where a database is, and who asks.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DatabaseSettings {
     /// `mysql://account@host/name` or `postgres://account@host/name`.
@@ -201,7 +205,7 @@ impl DatabaseSettings {
 }
 
 /// Moodle's databases.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MoodleConfig {
     /// By a name for the reasons.
@@ -213,19 +217,19 @@ pub(crate) struct MoodleConfig {
 }
 
 /// One Moodle.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoodleDatabase {
     /// Its names in `bbb-origin-server-name`.
     #[serde(default)]
     pub(crate) servers: Vec<String>,
-    /// As in [`DatabaseSettings`].
+    /// `mysql://account@host/name` or `postgres://account@host/name`.
     #[serde(default)]
     pub(crate) url: Option<String>,
-    /// As in [`DatabaseSettings`].
+    /// File with that address, password included.
     #[serde(default)]
     pub(crate) url_file: Option<PathBuf>,
-    /// As in [`DatabaseSettings`].
+    /// File with the account's password, and nothing else.
     #[serde(default)]
     pub(crate) password_file: Option<PathBuf>,
     /// What every table's name begins with.
@@ -243,11 +247,12 @@ pub(crate) struct MoodleDatabase {
     pub(crate) site_admins: Option<Vec<i64>>,
     /// From usernames there to usernames in Pod.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
     pub(crate) map: Option<Vec<RuleConfig>>,
 }
 
 /// Greenlight's databases.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct GreenlightConfig {
     /// By a name for the reasons.
@@ -255,19 +260,19 @@ pub(crate) struct GreenlightConfig {
 }
 
 /// One Greenlight, of version 2 or 3: its tables tell which.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GreenlightDatabase {
     /// Its names in `bbb-origin-server-name`; none means that it is asked about all.
     #[serde(default)]
     pub(crate) servers: Vec<String>,
-    /// As in [`DatabaseSettings`].
+    /// `mysql://account@host/name` or `postgres://account@host/name`.
     #[serde(default)]
     pub(crate) url: Option<String>,
-    /// As in [`DatabaseSettings`].
+    /// File with that address, password included.
     #[serde(default)]
     pub(crate) url_file: Option<PathBuf>,
-    /// As in [`DatabaseSettings`].
+    /// File with the account's password, and nothing else.
     #[serde(default)]
     pub(crate) password_file: Option<PathBuf>,
     /// The schema with the tables (PostgreSQL).
@@ -275,6 +280,7 @@ pub(crate) struct GreenlightDatabase {
     pub(crate) schema: String,
     /// From ids there to usernames in Pod.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
     pub(crate) map: Option<Vec<RuleConfig>>,
 }
 
@@ -317,6 +323,17 @@ pub(crate) enum RuleConfig {
     },
     /// `{csv: /etc/bbb2pod/usernames.csv}`
     Csv(PathBuf),
+}
+
+/// How the default is written in the reference of all settings.
+fn words<S: Serializer>(rules: &[RuleConfig], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(rules.iter().map(|rule| match rule {
+        RuleConfig::Identical => "identical",
+        RuleConfig::Email => "email",
+        RuleConfig::StripSuffix(_) => "strip_suffix",
+        RuleConfig::Regex { .. } => "regex",
+        RuleConfig::Csv(_) => "csv",
+    }))
 }
 
 impl<'de> Deserialize<'de> for RuleConfig {

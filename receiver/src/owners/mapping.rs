@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use regex::Regex;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Longest username that Pod takes.
 const NAME_MAX: usize = 150;
 
 /// What happens to an id before it is compared with Pod's usernames.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Case {
     /// Nothing.

@@ -6,6 +6,7 @@
 //! that is lost is found due again, one that runs twice finds its work done. [`stages`] is what
 //! the jobs do.
 
+mod failure;
 mod owners;
 mod stages;
 
@@ -25,6 +26,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+pub(crate) use self::failure::Cause;
 pub(crate) use self::stages::{described, register, rehearse};
 use crate::config::Config;
 use crate::import::Archive;

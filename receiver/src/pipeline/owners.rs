@@ -3,7 +3,7 @@
 use recording::RecordId;
 
 use super::Shared;
-use super::stages::Failure;
+use super::failure::{Cause, Failure};
 use crate::ledger::Decided;
 use crate::owners::{Decision, Finders, OwnersError, Subject};
 
@@ -14,7 +14,10 @@ const NEEDS_STAFF: [&str; 3] = ["directory", "external", "recording"];
 impl From<OwnersError> for Failure {
     /// Nothing is decided while a source cannot be asked; it is asked again.
     fn from(error: OwnersError) -> Failure {
-        Failure::Later(format!("whose it is cannot be found out: {error}"))
+        Failure::Later(
+            Cause::Owners,
+            format!("whose it is cannot be found out: {error}"),
+        )
     }
 }
 
@@ -56,6 +59,7 @@ async fn decide(shared: &Shared, finders: &Finders, id: &RecordId) -> Result<Dec
     match subject.map_err(OwnersError::from)? {
         Some(subject) => Ok(finders.decide(&subject).await?),
         None => Err(Failure::ForGood(
+            Cause::Lost,
             "the archive knows nothing of it".to_owned(),
         )),
     }

@@ -11,11 +11,12 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use recording::{Manifest, RecordId};
 
+use super::failure::{Cause, Failure};
 use super::{Shared, owners};
 use crate::import::{self, Limits, Outcome};
-use crate::ledger::{LedgerError, Media, NewMedia, Recording, Registered, Stage};
+use crate::ledger::{Media, NewMedia, Recording, Registered, Stage};
 use crate::media;
-use crate::pod::{Journal, Lecture, MediaFile, Origin, Plan, Presentation, Retry};
+use crate::pod::{Journal, Lecture, MediaFile, Origin, Plan, Presentation};
 use crate::retry::next_try;
 
 /// How often the progress of a conversion goes to the ledger.
@@ -26,37 +27,6 @@ const LEDGER_PAUSE: Duration = Duration::from_secs(5);
 
 /// When Pod is asked again after it did not answer how far it is.
 const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(120);
-
-/// How a stage ended, other than well.
-pub(super) enum Failure {
-    /// Try again later.
-    Later(String),
-    /// A human has to look.
-    ForGood(String),
-    /// The service is stopping; nothing is wrong.
-    Stopped,
-}
-
-impl Failure {
-    fn words(self) -> String {
-        match self {
-            Failure::Later(why) | Failure::ForGood(why) => why,
-            Failure::Stopped => "the service is stopping".to_owned(),
-        }
-    }
-}
-
-impl From<LedgerError> for Failure {
-    fn from(error: LedgerError) -> Failure {
-        Failure::Later(error.to_string())
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Failure {
-        Failure::Later(error.to_string())
-    }
-}
 
 /// Imports a package.
 pub(super) async fn import(shared: &Shared, id: &str) {
@@ -82,9 +52,9 @@ pub(super) async fn import(shared: &Shared, id: &str) {
         member_size: shared.config.import.max_member_size.as_u64(),
     };
     match import::import(&package, spool, &shared.archive, limits, &shared.ledger).await {
-        Ok(Outcome::Archived | Outcome::Overtaken | Outcome::Rejected) => {}
+        Ok(Outcome::Archived | Outcome::Overtaken | Outcome::Rejected | Outcome::Dropped) => {}
         Err(error) => {
-            metrics::counter!("bbb2pod_failures_total", "stage" => "import").increment(1);
+            count("import", Cause::of_import(&error));
             tracing::error!(package = id, file = package.file, %error, stage = "import", "import failed");
             let until = next_try(package.attempts);
             if let Err(error) = shared
@@ -157,9 +127,8 @@ pub(super) async fn convert(shared: &Arc<Shared>, id: &RecordId) {
 
 async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
     let Some(plan) = shared.ledger.media(id).await? else {
-        return Err(Failure::ForGood(
-            "the ledger does not say what the video is made from".to_owned(),
-        ));
+        let why = "the ledger does not say what the video is made from".to_owned();
+        return Err(Failure::ForGood(Cause::Lost, why));
     };
     let progress: Arc<(AtomicU64, AtomicU64)> = Arc::default();
     let work = {
@@ -199,9 +168,14 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
     let made = match made {
         Ok(Ok(made)) => made,
         Ok(Err(_)) if shared.is_stopping() => return Err(Failure::Stopped),
-        Ok(Err(error)) if error.is_transient() => return Err(Failure::Later(error.to_string())),
-        Ok(Err(error)) => return Err(Failure::ForGood(error.to_string())),
-        Err(panic) => return Err(Failure::ForGood(format!("the converter died: {panic}"))),
+        Ok(Err(error)) if error.is_transient() => {
+            return Err(Failure::Later(Cause::Converter, error.to_string()));
+        }
+        Ok(Err(error)) => return Err(Failure::ForGood(Cause::Recording, error.to_string())),
+        Err(panic) => {
+            let why = format!("the converter died: {panic}");
+            return Err(Failure::ForGood(Cause::Converter, why));
+        }
     };
     let speed = made.duration_ms as f64 / (made.elapsed_ms.max(1)) as f64;
     metrics::counter!("bbb2pod_converted_total").increment(1);
@@ -241,8 +215,8 @@ pub(crate) async fn register(shared: &Shared, id: &RecordId) {
 pub(super) async fn look_again(shared: &Shared, id: &RecordId) {
     let (later, error) = match hand_over(shared, id).await {
         Ok(()) | Err(Failure::Stopped) => return,
-        Err(Failure::Later(error)) => (Some(Timestamp::now() + LOOK_AFTER_FAILURE), error),
-        Err(Failure::ForGood(error)) => (None, error),
+        Err(Failure::Later(_, error)) => (Some(Timestamp::now() + LOOK_AFTER_FAILURE), error),
+        Err(Failure::ForGood(_, error)) => (None, error),
     };
     tracing::warn!(record_id = %id, stage = "register", error, "Pod does not tell how far it is");
     let name = shared.destination.name();
@@ -255,15 +229,7 @@ pub(super) async fn look_again(shared: &Shared, id: &RecordId) {
 async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
     let lecture = lecture(shared, id, false).await?;
     let journal = LedgerJournal { shared, id };
-    let registration = match shared.destination.register(&lecture, &journal).await {
-        Ok(registration) => registration,
-        Err(error) => {
-            return Err(match error.retry() {
-                Retry::Never => Failure::ForGood(error.to_string()),
-                _ => Failure::Later(error.to_string()),
-            });
-        }
-    };
+    let registration = shared.destination.register(&lecture, &journal).await?;
     let kind = registration.kind.as_str();
     let registered = Registered {
         destination: shared.destination.name().to_owned(),
@@ -294,9 +260,8 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
 /// For a rehearsal nothing needs to have been made or decided yet.
 async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lecture, Failure> {
     let lost = |what: &str| {
-        Failure::ForGood(format!(
-            "{what}; run: bbb2pod-receiver recording retry {id} --from media"
-        ))
+        let why = format!("{what}; run: bbb2pod-receiver recording retry {id} --from media");
+        Failure::ForGood(Cause::Lost, why)
     };
     let recording: Recording = shared
         .ledger
@@ -410,8 +375,8 @@ async fn presentation(shared: &Shared, id: &RecordId) -> Result<Option<Presentat
 async fn settle(shared: &Shared, id: &RecordId, stage: Stage, result: Result<(), Failure>) {
     let noted = match result {
         Ok(()) | Err(Failure::Stopped) => Ok(()),
-        Err(Failure::Later(why)) => {
-            metrics::counter!("bbb2pod_failures_total", "stage" => stage.as_str()).increment(1);
+        Err(Failure::Later(cause, why)) => {
+            noted_cause(shared, id, stage, cause).await;
             tracing::error!(record_id = %id, stage = stage.as_str(), error = why, "failed; it will be tried again");
             let attempts = shared
                 .ledger
@@ -425,8 +390,8 @@ async fn settle(shared: &Shared, id: &RecordId, stage: Stage, result: Result<(),
                 .postpone(id, stage, next_try(attempts), &why)
                 .await
         }
-        Err(Failure::ForGood(why)) => {
-            metrics::counter!("bbb2pod_failures_total", "stage" => stage.as_str()).increment(1);
+        Err(Failure::ForGood(cause, why)) => {
+            noted_cause(shared, id, stage, cause).await;
             tracing::error!(record_id = %id, stage = stage.as_str(), error = why, "failed; somebody has to look");
             shared.ledger.fail(id, stage, &why).await
         }
@@ -435,6 +400,19 @@ async fn settle(shared: &Shared, id: &RecordId, stage: Stage, result: Result<(),
         tracing::error!(record_id = %id, %error, "cannot write the ledger");
         tokio::time::sleep(LEDGER_PAUSE).await;
     }
+}
+
+/// Counts a failure, and keeps its cause for those who count later.
+async fn noted_cause(shared: &Shared, id: &RecordId, stage: Stage, cause: Cause) {
+    count(stage.as_str(), cause);
+    if let Err(error) = shared.ledger.note_cause(id, cause.as_str()).await {
+        tracing::error!(record_id = %id, %error, "cannot write the ledger");
+    }
+}
+
+fn count(stage: &'static str, cause: Cause) {
+    metrics::counter!("bbb2pod_failures_total", "stage" => stage, "cause" => cause.as_str())
+        .increment(1);
 }
 
 /// A destination's memory, kept in the ledger.

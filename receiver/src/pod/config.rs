@@ -3,13 +3,16 @@
 mod encoding;
 mod external;
 mod recording;
+mod schema;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::recording::settings::DurationText;
 use jiff::tz::TimeZone;
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use self::encoding::{EncodingConfig, Window};
 pub(crate) use self::external::{ExternalConfig, Link, When};
@@ -35,7 +38,7 @@ pub(crate) enum DestinationConfig {
 }
 
 /// The claim directory of a Pod recorder.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DirectoryConfig {
     /// `<DEFAULT_RECORDER_PATH>/<directory of the recorder>`, as this machine sees it.
@@ -72,7 +75,7 @@ pub(crate) struct DirectoryConfig {
 }
 
 /// Who makes the row that shows a file on the claim page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ClaimRow {
     /// Pod's cron, in two passes.
@@ -85,7 +88,7 @@ pub(crate) enum ClaimRow {
 }
 
 /// A list of the recordings, instead of anything in Pod.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CsvConfig {
     /// The file that lines are added to.
@@ -93,7 +96,7 @@ pub(crate) struct CsvConfig {
 }
 
 /// Pod's REST API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadConfig {
     /// The site's address.
@@ -167,21 +170,25 @@ pub(crate) struct UploadConfig {
     pub(crate) attach: Wanted,
     /// How long connecting may take.
     #[serde(default = "seconds::<10>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) connect_timeout: Duration,
     /// How long Pod may take to answer a question.
     #[serde(default = "seconds::<120>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) timeout: Duration,
     /// How long an upload may take.
     #[serde(default = "seconds::<7200>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) write_timeout: Duration,
     /// How long after a lost connection Pod may still be making the video out of what it has
     /// received; until then it is not sent again.
     #[serde(default = "seconds::<30>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) settle_time: Duration,
 }
 
 /// Something in Pod, chosen by its id or by its title.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum Chosen {
     /// By id.
@@ -200,7 +207,7 @@ impl std::fmt::Display for Chosen {
 }
 
 /// What happens when a recording that Pod has already comes again with other content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Republish {
     /// The new content takes the place of the old, where Pod allows it.

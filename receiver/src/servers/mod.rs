@@ -13,19 +13,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use recording::settings::{DurationText, SizeText};
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub(crate) use answer::{Listed, Playback};
 pub(crate) use bring::{Errand, bring};
 pub(crate) use list::{Asked, ListError, cached, keep, list};
 
 /// A server: one entry of `servers`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
     /// Its address, as `bbb-conf --secret` shows it.
     #[serde(deserialize_with = "address")]
+    #[schemars(with = "String")]
     pub(crate) url: Url,
     /// File with the secret, and nothing else.
     pub(crate) secret_file: PathBuf,
@@ -34,9 +37,11 @@ pub(crate) struct Server {
     pub(crate) checksum: Checksum,
     /// Most bytes a second taken from it.
     #[serde(default)]
+    #[schemars(with = "Option<SizeText>")]
     pub(crate) rate: Option<ByteSize>,
     /// How long an answer may take before it is asked for in smaller windows.
     #[serde(default = "two_minutes", deserialize_with = "crate::config::duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) timeout: Duration,
     /// Authorities to trust besides the system's, as PEM.
     #[serde(default)]
@@ -44,7 +49,7 @@ pub(crate) struct Server {
 }
 
 /// Which digest signs a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Checksum {
     /// Every server takes it unless told otherwise.

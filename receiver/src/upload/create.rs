@@ -7,7 +7,7 @@ use recording::protocol::FILES_PATH;
 use tokio::task::spawn_blocking;
 
 use super::body::{self, check_length};
-use super::failure::{Failure, absent, full, refuse};
+use super::failure::{Failure, absent, erased, full, refuse};
 use super::headers::{self, Checksum, Concat, UPLOAD_CONCAT, UPLOAD_LENGTH, UPLOAD_OFFSET};
 use super::metadata::{self, Announced};
 use super::store::{Kind, Upload};
@@ -24,6 +24,11 @@ impl Uploads {
         let node = auth::node(&self.0.ledger, headers).await?;
         version(headers)?;
         let announced = metadata::metadata(headers)?;
+        if let Some(id) = &announced.record_id
+            && self.0.ledger.is_erased(id).await?
+        {
+            return Err(erased());
+        }
         let kind = match headers::concat(headers)? {
             // Its parts are here: it is the end of something under way.
             Some(Concat::Final(ids)) => {

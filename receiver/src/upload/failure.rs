@@ -63,6 +63,14 @@ pub(super) fn refuse(status: StatusCode, why: impl Into<String>) -> Failure {
     Failure::Refused((status, why.into()))
 }
 
+/// The recording was erased here.
+pub(super) fn erased() -> Failure {
+    refuse(
+        StatusCode::GONE,
+        "this recording was erased at the receiver, which takes it again only after: bbb2pod-receiver recording admit ID",
+    )
+}
+
 /// There is no room now.
 pub(super) fn full() -> Failure {
     metrics::counter!("bbb2pod_uploads_without_room_total").increment(1);

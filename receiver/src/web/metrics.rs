@@ -10,13 +10,16 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use recording::exposition::Exposition;
+use recording::protocol::NodeStanding;
 
 use super::{Service, failed};
 use crate::config::Config;
 use crate::ledger::{Ledger, LedgerError};
+use crate::pipeline::Cause;
+use crate::upload;
 
 /// What recordings wait for, or how they ended.
-const STATES: [&str; 5] = ["media", "convert", "register", "done", "failed"];
+const STATES: [&str; 6] = ["media", "convert", "register", "review", "done", "failed"];
 /// Where something can fail.
 const STAGES: [&str; 4] = ["import", "media", "convert", "register"];
 /// What is counted, without labels.
@@ -59,9 +62,25 @@ impl Metrics {
             describe_counter!(name, help);
             counter!(name).increment(0);
         }
-        describe_counter!("bbb2pod_failures_total", "Failures, by stage.");
+        describe_counter!("bbb2pod_failures_total", "Failures, by stage and cause.");
         for stage in STAGES {
-            counter!("bbb2pod_failures_total", "stage" => stage).increment(0);
+            for cause in Cause::ALL {
+                counter!("bbb2pod_failures_total", "stage" => stage, "cause" => cause.as_str())
+                    .increment(0);
+            }
+        }
+        describe_counter!(
+            "bbb2pod_notify_sent_total",
+            "Messages to people, by channel."
+        );
+        describe_gauge!(
+            "bbb2pod_notify_failing",
+            "Whether the last message to people was not taken, by channel."
+        );
+        let notify = config.notify.iter();
+        for channel in notify.flat_map(|notify| notify.channel_names()) {
+            counter!("bbb2pod_notify_sent_total", "channel" => channel).increment(0);
+            gauge!("bbb2pod_notify_failing", "channel" => channel).set(0.0);
         }
         describe_counter!("bbb2pod_registered_total", "What was made in Pod, by kind.");
         for kind in ["claim", "video"] {
@@ -102,6 +121,13 @@ impl Metrics {
             "state",
             STATES.map(|state| (state, of(state))),
         );
+        let failed = ledger.failed_by_cause().await?;
+        text.by_two(
+            "bbb2pod_failed_recordings",
+            "Recordings that have failed for good, by stage and cause.",
+            ("stage", "cause"),
+            failed.iter().map(|(stage, cause, n)| (stage, cause, n)),
+        );
         let waiting = ledger.longest_waiting().await?;
         let age = |stage: &str| {
             let since = waiting.iter().find(|(s, _)| s == stage).map(|(_, at)| *at);
@@ -124,6 +150,11 @@ impl Metrics {
             "bbb2pod_spool_bytes",
             "Bytes of the packages that wait for import.",
             Some(spooled.map_or(0, |(.., bytes)| *bytes)),
+        );
+        text.one(
+            "bbb2pod_rejected_packages",
+            "Packages that lie in the spool's folder rejected/.",
+            Some(upload::rejected(&self.folders[0].1).map_or(0, |found| found.len())),
         );
         self.disks(&mut text);
         nodes(ledger, &mut text).await?;
@@ -169,7 +200,9 @@ impl Metrics {
 
 /// What the nodes have told of themselves.
 async fn nodes(ledger: &Ledger, text: &mut Exposition) -> Result<(), LedgerError> {
-    let nodes = ledger.nodes().await?;
+    let mut nodes = ledger.nodes().await?;
+    // Of the others nothing is wanted, and nobody is to be woken for them.
+    nodes.retain(|node| node.state == NodeStanding::Enabled);
     let seen = nodes
         .iter()
         .filter_map(|node| Some((&node.name, node.seen_at?.as_second())));
@@ -208,4 +241,46 @@ pub(super) async fn page(State(service): State<Arc<Service>>) -> Response {
     };
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, service.metrics.handle.render() + &present).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::ledger::testing::{filled, ledger};
+
+    #[tokio::test]
+    async fn many_recordings_make_neither_many_lines_nor_a_wait() {
+        let (dir, ledger) = ledger().await;
+        let folders =
+            ["spool", "archive", "media", "work"].map(|name| (name, dir.path().to_owned()));
+        let metrics = Metrics {
+            handle: PrometheusBuilder::new().build_recorder().handle(),
+            folders,
+            keep_free: 1,
+        };
+        filled(&ledger, 20_000).await;
+        for node in 0..30 {
+            let name = format!("bbb{node}");
+            let spec = crate::fleet::Spec::default();
+            ledger.add_node(&name, &spec, &name).await.unwrap();
+        }
+        let began = Instant::now();
+        let text = metrics.present(&ledger).await.unwrap().into_text();
+        let took = began.elapsed();
+        // It is asked every 15 seconds or so; tens of milliseconds on an idle machine.
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        eprintln!("20,000 recordings: {took:?}");
+        for line in [
+            "bbb2pod_recordings{state=\"done\"} 8000\n",
+            "bbb2pod_recordings{state=\"failed\"} 2000\n",
+            "bbb2pod_recordings{state=\"review\"} 200\n",
+            "bbb2pod_failed_recordings{stage=\"convert\",cause=\"recording\"} 2000\n",
+            "bbb2pod_spool_packages 400\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+        assert!(text.lines().count() < 150, "{text}");
+    }
 }

@@ -114,6 +114,20 @@ async fn recording_state(
     };
     let packages = match service.ledger.packages_of(&record_id, Some(&node)).await {
         Ok(packages) if packages.is_empty() => {
+            match service.ledger.is_erased(&record_id).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    return Json(RecordingState {
+                        record_id,
+                        packages,
+                        stage: None,
+                        registered: false,
+                        erased: true,
+                    })
+                    .into_response();
+                }
+                Err(error) => return failed(&error),
+            }
             return refusal(
                 StatusCode::NOT_FOUND,
                 "this node has sent no such recording",
@@ -135,6 +149,7 @@ async fn recording_state(
         packages,
         stage,
         registered,
+        erased: false,
     })
     .into_response()
 }

@@ -220,6 +220,9 @@ fn authorities(path: &Path) -> Result<Vec<reqwest::Certificate>, String> {
 
 /// What a state says about one content.
 fn known_in(state: &RecordingState, format: &PlaybackFormat, digest: &Digest) -> Known {
+    if state.erased {
+        return Known::Erased;
+    }
     let ours = |p: &&recording::protocol::PackageState| p.digest == *digest;
     let mut of_format = state.packages.iter().filter(|p| p.format == *format);
     let another_is_coming = of_format

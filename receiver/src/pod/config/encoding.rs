@@ -1,16 +1,18 @@
 //! How many encodings at once, and when.
 
 use jiff::civil::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 /// When Pod is asked to encode.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EncodingConfig {
     /// Videos that are encoded at the same time for this receiver.
     pub(crate) at_once: u64,
     /// Times of day when encodings may begin (`20:00-06:00`); always when not given.
     #[serde(deserialize_with = "window")]
+    #[schemars(with = "Option<String>")]
     pub(crate) window: Option<Window>,
 }
 

@@ -1,12 +1,13 @@
 //! `kind: external`.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Chosen, problem};
 use crate::database::DatabaseConfig;
 
 /// "My external videos" of Pod, by its database.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExternalConfig {
     /// Pod's database.
@@ -28,7 +29,7 @@ pub(crate) struct ExternalConfig {
 }
 
 /// Where an external video leads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Link {
     /// To the MP4, at this receiver.
@@ -39,7 +40,7 @@ pub(crate) enum Link {
 }
 
 /// When a video is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum When {
     /// Before it is registered.

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use recording::settings::DurationText;
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
 use crate::pod::PodError;
 
 /// The disk that Pod shares, and its API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordingConfig {
     /// The site's address.
@@ -42,15 +44,19 @@ pub(crate) struct RecordingConfig {
     pub(crate) on_republish: Republish,
     /// How long connecting may take.
     #[serde(default = "seconds::<10>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) connect_timeout: Duration,
     /// How long Pod may take to answer a question.
     #[serde(default = "seconds::<120>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) timeout: Duration,
     /// How long Pod may take to move a file.
     #[serde(default = "seconds::<7200>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) write_timeout: Duration,
     /// How long after a lost connection Pod may still be moving the file.
     #[serde(default = "seconds::<30>", deserialize_with = "duration")]
+    #[schemars(with = "DurationText")]
     pub(crate) settle_time: Duration,
 }
 
