@@ -2,6 +2,7 @@
 # Builds the two Debian packages into target/debian/. The same sources give the same bytes.
 #
 #   packaging/build.sh                 installs cargo-deb, zig and cargo-zigbuild when they are missing
+#   packaging/build.sh hook            one of them: hook or receiver
 #
 # Programs are linked for the glibc of 2012 (GLIBC), so that the hook runs on every node since
 # Ubuntu 14.04; a program that needs a newer symbol ends the build.
@@ -9,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 GLIBC=2.17
+parts=("$@")
+[ $# -gt 0 ] || parts=(hook receiver)
 cargo=${CARGO:-cargo}
 triple="$(uname -m)-unknown-linux-gnu"
 built="${CARGO_TARGET_DIR:-target}/$triple/dist"
@@ -26,10 +29,10 @@ say "Tools"
 for need in python3:python3-venv objdump:binutils ar:binutils xz:xz-utils gzip:gzip; do
     command -v "${need%:*}" >/dev/null || fail "${need%:*} is missing: apt install ${need#*:}"
 done
-command -v cargo-deb >/dev/null || $cargo install --locked cargo-deb
+command -v cargo-deb >/dev/null || $cargo install --locked --quiet cargo-deb@3.8.0
 if [ ! -x "$tools/bin/cargo-zigbuild" ] || ! "$tools/bin/python-zig" version >/dev/null 2>&1; then
     python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet ziglang cargo-zigbuild
+    "$tools/bin/pip" install --quiet --disable-pip-version-check ziglang==0.17.1 cargo-zigbuild==0.24.1
 fi
 PATH="$PWD/$tools/bin:$PATH"
 export CARGO_ZIGBUILD_PYTHON_PATH="$PWD/$tools/bin/python3"
@@ -39,14 +42,15 @@ if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null) || SOURCE_DATE_EPOCH=$(stat -c %Y CHANGELOG.md)
 fi
 export SOURCE_DATE_EPOCH
-# Where they were built does not show.
+# Where they were built does not show. The folder of the sources is never named: crates of the
+# workspace are compiled by relative paths, which is looked at below.
 home=${CARGO_HOME:-$HOME/.cargo}
-export RUSTFLAGS="--remap-path-prefix=$PWD=/bbb2pod --remap-path-prefix=$home=/cargo"
-export CFLAGS="-ffile-prefix-map=$PWD=/bbb2pod -ffile-prefix-map=$home=/cargo"
+export RUSTFLAGS="--remap-path-prefix=$home=/cargo"
+export CFLAGS="-ffile-prefix-map=$home=/cargo"
 
 say "Programs, for glibc $GLIBC"
-$cargo zigbuild --profile dist --target "$triple.$GLIBC" -p hook -p receiver --bins
-for program in bbb2pod-hook bbb2pod-receiver; do
+$cargo zigbuild --locked --profile dist --target "$triple.$GLIBC" -p hook -p receiver "${parts[@]/#/--bin=bbb2pod-}"
+for program in "${parts[@]/#/bbb2pod-}"; do
     [ -x "$built/$program" ] || fail "$built/$program is not there"
     newest=$(objdump -T "$built/$program" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
     [ "$(printf '%s\n' "GLIBC_$GLIBC" "$newest" | sort -V | tail -n 1)" = "GLIBC_$GLIBC" ] ||
@@ -54,12 +58,15 @@ for program in bbb2pod-hook bbb2pod-receiver; do
     foreign=$(objdump -p "$built/$program" | awk '$1 == "NEEDED" { print $2 }' |
         grep -Ev '^(libc|libm|libpthread|libdl|librt|libutil|ld-linux-x86-64|ld-linux-aarch64)\.so' || true)
     [ -z "$foreign" ] || fail "$program needs $foreign, which belongs to no dependency of its package"
+    for place in "$PWD" "$home"; do
+        ! grep -qF "$place/" "$built/$program" || fail "$program names $place, where it was built"
+    done
     echo "$program: $newest, $(stat -c %s "$built/$program") bytes"
 done
 
 say "Man pages, completions, changelogs"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-for part in hook receiver; do
+for part in "${parts[@]}"; do
     rm -rf "${staged:?}/$part"
     mkdir -p "$staged/$part"
     "$built/bbb2pod-$part" manual "$staged/$part"
@@ -100,7 +107,7 @@ with_control_as_gzip() {
 
 say "Packages"
 mkdir -p "$debs"
-for part in hook receiver; do
+for part in "${parts[@]}"; do
     rm -f "$debs/bbb2pod-${part}_"*.deb
     $cargo deb -q --no-build --no-strip -p "$part" --profile dist --target "$triple" --compress-type xz --output "$debs"
     deb=$(echo "$debs/bbb2pod-${part}_"*.deb)

@@ -30,6 +30,15 @@ need_command node nodejs
 need_command npm npm
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
 need_command faketime faketime
+# The packages: built, looked at, and installed into a fresh Debian.
+need_command objdump binutils
+need_command xz xz-utils
+need_command lintian lintian
+need_command debootstrap debootstrap
+need_command ip iproute2
+need_command runuser util-linux
+need_command systemd-analyze systemd
+need_command ansible-lint ansible-lint
 python=$(command -v /usr/bin/python3 || command -v python3 || true)
 "$python" -c 'import numpy' 2>/dev/null || missing="$missing python3-numpy"
 "$python" -c 'import aiosmtpd' 2>/dev/null || missing="$missing python3-aiosmtpd"

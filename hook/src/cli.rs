@@ -185,7 +185,7 @@ Each line begins with OK, WARN or FAIL. Exit codes: 0 nothing failed; 1 somethin
     /// Make this node known to a receiver by a one-time code, then check everything
     ///
     /// Writes the token, for BBB's user only, and http.receiver and http.token_file into the
-    /// settings.
+    /// settings, and starts the package's service.
     #[command(after_help = "Examples:
   With the code that `bbb2pod-receiver node enroll bbb1.univ.example` printed:
     sudo bbb2pod-hook enroll https://bbb2pod.univ.example --code 7F3K-9QXM-2D4T

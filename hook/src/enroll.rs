@@ -4,17 +4,22 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::process::Command;
 
 use recording::durable::{self, UNFINISHED_PREFIX};
 use recording::protocol::Enrolment;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::bbb::Node;
 use crate::cli;
 use crate::error::Error;
 use crate::receiver::Receiver;
-use crate::settings::{HttpSettings, Settings};
+use crate::settings::{DEFAULT_PATH, HttpSettings, Settings};
 use crate::transport::http::Http;
+
+/// What the package brings.
+const GROUP: &str = "bbb2pod-hook";
+const UNIT: &str = "/lib/systemd/system/bbb2pod-hook.service";
 
 /// Gets a token, writes it and the settings; `check` comes after it.
 ///
@@ -83,8 +88,40 @@ pub(crate) fn enroll(config: &Path, asked: &cli::Enroll) -> Result<(), Error> {
     write_settings(config, &settings, &keys)
 }
 
-/// The token is for the user that sends: BBB's own.
+/// Starts the package's service now that it has a token, where systemd runs it. Otherwise cron
+/// sends, or whatever starts a program that was put there by hand.
+pub(crate) fn start_service(config: &Path) {
+    let of_package = config == Path::new(DEFAULT_PATH) && Path::new(UNIT).exists();
+    let by_systemd = Path::new("/run/systemd/system").is_dir();
+    if !of_package || !by_systemd || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let service = Path::new(UNIT).file_name().unwrap_or_default();
+    let started = Command::new("systemctl")
+        .arg("restart")
+        .arg(service)
+        .status();
+    match started {
+        Ok(status) if status.success() => {
+            info!("bbb2pod-hook.service sends from now on");
+        }
+        Ok(_) | Err(_) => {
+            warn!("the service did not start; see why with: systemctl status bbb2pod-hook");
+        }
+    }
+}
+
+/// The token is for the user that sends: BBB's own. The package puts that user into a group, so
+/// that the token need not change hands when BBB's user is another one after an upgrade.
 fn give_to_bbb(file: &Path, settings: &Settings) -> io::Result<()> {
+    if rustix::process::geteuid().is_root()
+        && let Some(group) = fs::read_to_string("/etc/group")
+            .ok()
+            .and_then(|t| gid_in(&t))
+    {
+        chown(file, Some(0), Some(group))?;
+        return fs::set_permissions(file, fs::Permissions::from_mode(0o640));
+    }
     fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
     let owner = Node::of(settings)
         .ok()
@@ -95,6 +132,14 @@ fn give_to_bbb(file: &Path, settings: &Settings) -> io::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The number of the package's group in the text of /etc/group.
+fn gid_in(groups: &str) -> Option<u32> {
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(GROUP)).then(|| fields.nth(1)?.parse().ok())?
+    })
 }
 
 fn write_settings(config: &Path, text: &str, keys: &[(&str, String)]) -> Result<(), Error> {
@@ -173,6 +218,13 @@ fn with_node(text: &str, node: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\nbbb2pod-hooks:x:7:\nbbb2pod-hook:x:117:bigbluebutton\n";
+        assert_eq!(gid_in(groups), Some(117));
+        assert_eq!(gid_in("bbb2pod-hooks:x:7:\nbbb2pod-hook"), None);
+    }
 
     #[test]
     fn comments_and_other_keys_stay() {

@@ -118,6 +118,7 @@ fn run(cli: &Cli) -> Result<u8, Error> {
         Command::Check { json } => checked(&settings?, *json),
         Command::Enroll(asked) => {
             enroll::enroll(&cli.common.config, asked)?;
+            enroll::start_service(&cli.common.config);
             checked(&Settings::read(&cli.common.config)?, false)
         }
         Command::TryFolders { paths } => Ok(match check::try_folders(paths) {
