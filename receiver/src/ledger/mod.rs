@@ -272,6 +272,17 @@ pub(crate) mod testing {
         }
     }
 
+    /// Puts the last message of a channel of `notify` back in time.
+    pub(crate) async fn sent_before(ledger: &Ledger, channel: &str, ago: jiff::SignedDuration) {
+        let at = jiff::Timestamp::now() - ago;
+        sqlx::query("UPDATE notice_channels SET sent_at = ? WHERE channel = ?")
+            .bind(at.as_millisecond())
+            .bind(channel)
+            .execute(&ledger.pool)
+            .await
+            .unwrap();
+    }
+
     /// A recording with one format in the archive.
     pub(crate) async fn archived(ledger: &Ledger, id: &str) -> recording::RecordId {
         let id: recording::RecordId = id.parse().unwrap();

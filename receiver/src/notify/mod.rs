@@ -188,3 +188,123 @@ impl Teller {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::ledger::testing::{ledger, sent_before};
+    use crate::notify::words::Message;
+
+    /// Keeps what it is sent, and refuses when it is told to.
+    #[derive(Clone, Default)]
+    struct Kept {
+        taken: Arc<Mutex<Vec<Message>>>,
+        refused: Arc<Mutex<Vec<Message>>>,
+        is_away: Arc<Mutex<bool>>,
+    }
+
+    impl Channel for Kept {
+        fn name(&self) -> &'static str {
+            "mail"
+        }
+
+        fn send<'a>(
+            &'a self,
+            message: &'a Message,
+            _about: &'a About<'a>,
+        ) -> BoxFuture<'a, Result<(), channel::ChannelError>> {
+            let is_away = *self.is_away.lock().unwrap();
+            let list = if is_away { &self.refused } else { &self.taken };
+            list.lock().unwrap().push(message.clone());
+            let server = "smtp".to_owned();
+            let why = "is away".to_owned();
+            let result = match is_away {
+                true => Err(channel::ChannelError::Server { server, why }),
+                false => Ok(()),
+            };
+            Box::pin(async move { result })
+        }
+    }
+
+    fn failed(of: &str) -> Concern {
+        Concern {
+            kind: Kind::Failed,
+            of: of.to_owned(),
+            why: "damaged".to_owned(),
+            item: format!("item of {of}"),
+            count: 1,
+        }
+    }
+
+    /// A look as the service makes it, when what is new has waited long enough for more.
+    async fn look(kept: &Kept, ledger: &Ledger, standing: &[Concern], is_first_try: bool) {
+        let mut teller = Teller {
+            channel: Box::new(kept.clone()),
+            news_since: Instant::now().checked_sub(GATHER),
+            is_first_try,
+        };
+        let notify = NotifyConfig::default();
+        teller
+            .tell(&notify, "here", ledger, standing)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn messages_are_few_and_nothing_is_left_out() {
+        let (_dir, ledger) = ledger().await;
+        let kept = Kept::default();
+        let taken = || kept.taken.lock().unwrap().clone();
+        let mut standing = vec![failed("r-1"), failed("r-2")];
+        look(&kept, &ledger, &standing, false).await;
+        look(&kept, &ledger, &standing, false).await;
+        assert_eq!(taken().len(), 1, "both in one, once");
+
+        standing.push(failed("r-3"));
+        look(&kept, &ledger, &standing, false).await;
+        assert_eq!(taken().len(), 1, "not within the interval");
+        sent_before(&ledger, "mail", SignedDuration::from_hours(2)).await;
+        standing.push(failed("r-4"));
+        look(&kept, &ledger, &standing, false).await;
+        let second = taken().pop().unwrap();
+        assert!(
+            second.text.contains("r-3: ") && second.text.contains("r-4: "),
+            "{second:?}"
+        );
+        assert!(!second.text.contains("r-1: "), "{second:?}");
+        assert!(second.text.contains("In all: 4 recordings"), "{second:?}");
+
+        sent_before(&ledger, "mail", SignedDuration::from_hours(8 * 24)).await;
+        look(&kept, &ledger, &standing, false).await;
+        let reminder = taken().pop().unwrap();
+        assert!(reminder.subject.ends_with("(reminder)"), "{reminder:?}");
+        assert!(reminder.text.contains("r-1: "), "{reminder:?}");
+        sent_before(&ledger, "mail", SignedDuration::from_hours(8 * 24)).await;
+        look(&kept, &ledger, &[], false).await;
+        assert_eq!(taken().len(), 3, "nothing stands any more");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_taken_is_sent_again_with_its_id_and_what_came_meanwhile() {
+        let (_dir, ledger) = ledger().await;
+        let kept = Kept::default();
+        *kept.is_away.lock().unwrap() = true;
+        let mut standing = vec![failed("r-1")];
+        for _ in 0..3 {
+            look(&kept, &ledger, &standing, false).await;
+        }
+        let refused = kept.refused.lock().unwrap().clone();
+        assert_eq!(refused.len(), 1, "the next try waits");
+        standing.push(failed("r-2"));
+        *kept.is_away.lock().unwrap() = false;
+        look(&kept, &ledger, &standing, true).await;
+        let taken = kept.taken.lock().unwrap().clone();
+        assert_eq!(taken.len(), 1);
+        assert_eq!(taken[0].id, refused[0].id);
+        assert!(taken[0].text.contains("r-1: ") && taken[0].text.contains("r-2: "));
+        let state = ledger.notice_channel("mail").await.unwrap();
+        assert!(state.error.is_none() && state.attempts == 0);
+    }
+}
