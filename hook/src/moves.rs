@@ -1,5 +1,5 @@
-//! Recordings that were sent and have since been unpublished, deleted or published again on the
-//! node, told to the receiver. What happens then is the receiver's policy.
+//! Recordings that were sent and have since been unpublished, deleted, pruned or published again on
+//! the node, told to the receiver. What happens then is the receiver's policy.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -59,8 +59,7 @@ fn moved(
     let mut moved = Vec::new();
     for (record_id, format) in known.sent() {
         let (state, since) = match node.place_of(format, record_id) {
-            // The receiver knows of a pruned recording what it has to know: it confirmed it.
-            None if pruned.contains(record_id) => continue,
+            None if pruned.contains(record_id) => (OnNode::Pruned, now),
             None if node.has_raw(record_id) => {
                 let since = missing.note(record_id, format, now);
                 if may_come_back(settings, node, record_id, format, now.duration_since(since)) {

@@ -88,9 +88,11 @@ fn everything_confirmed_is_deleted_once_and_noted() {
     let noted: serde_json::Value = serde_json::from_slice(&fs::read(noted).unwrap()).unwrap();
     assert!(noted["deleted_at"].is_string(), "{noted}");
     assert_eq!(noted["contents"].as_array().unwrap().len(), 2);
-    // Neither told as deleted nor missed by anybody afterwards.
+    // Told once as pruned, neither as deleted nor missed by anybody afterwards.
     assert_eq!(node.run(&["sweep"]).code, 0);
-    assert!(peer.lock().told.is_empty());
+    assert_eq!(node.run(&["sweep"]).code, 0);
+    let pruned = |format: &str| (ID.to_owned(), format.to_owned(), "pruned".to_owned());
+    assert_eq!(peer.lock().told, [pruned("presentation"), pruned("video")]);
     let reconciled = node.run(&["reconcile"]);
     assert_eq!(reconciled.code, 0, "{}", reconciled.out);
     assert!(reconciled.out.contains("2 pruned"), "{}", reconciled.out);

@@ -94,6 +94,8 @@ pub(crate) struct Upload {
     #[serde(deserialize_with = "duration")]
     #[schemars(with = "DurationText")]
     pub(crate) stall_timeout: Duration,
+    /// Web sites whose pages may upload, as `https://host`; `*` for any.
+    pub(crate) cors_origins: Vec<String>,
 }
 
 impl Default for Upload {
@@ -103,6 +105,7 @@ impl Default for Upload {
             keep_free: ByteSize::gib(10),
             expire_after: Duration::from_secs(7 * 24 * 3600),
             stall_timeout: Duration::from_secs(120),
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -142,6 +145,21 @@ impl Config {
     /// The file cannot be read, or a key or value is wrong; the message names it.
     pub(crate) fn read(path: &Path) -> Result<Config, SettingsError> {
         let config: Config = settings::read(path)?;
+        let is_origin = |text: &String| {
+            let host = text
+                .strip_prefix("https://")
+                .or(text.strip_prefix("http://"));
+            text == "*"
+                || host.is_some_and(|host| {
+                    !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '/')
+                })
+        };
+        if let Some(wrong) = config.upload.cors_origins.iter().find(|o| !is_origin(o)) {
+            let why = format!(
+                "\"{wrong}\" is no origin; write https://host, without a path, or \"*\" for any site"
+            );
+            return Err(SettingsError::key(path, "upload.cors_origins", why));
+        }
         if !(1..=64).contains(&config.import.workers) {
             let why = format!("{} is not between 1 and 64", config.import.workers);
             return Err(SettingsError::key(path, "import.workers", why));

@@ -195,6 +195,8 @@ pub enum OnNode {
     Unpublished,
     /// It is gone, or in BBB's `deleted` folder.
     Deleted,
+    /// The node deleted it because the receiver had confirmed all of it.
+    Pruned,
 }
 
 impl OnNode {
@@ -205,6 +207,7 @@ impl OnNode {
             OnNode::Published => "published",
             OnNode::Unpublished => "unpublished",
             OnNode::Deleted => "deleted",
+            OnNode::Pruned => "pruned",
         }
     }
 }

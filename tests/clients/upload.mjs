@@ -3,7 +3,7 @@
 //
 // Usage: node upload.mjs ENDPOINT TOKEN FILE
 
-import { readFileSync, rmSync } from "node:fs";
+import { createReadStream, readFileSync, rmSync } from "node:fs";
 import { Upload, FileUrlStorage } from "tus-js-client";
 
 const [endpoint, token, file] = process.argv.slice(2);
@@ -50,6 +50,11 @@ told("chunks", await run(bytes, {}));
 told("with creation", await run(bytes, { uploadDataDuringCreation: true }));
 told("parallel", await run(bytes, { parallelUploads: 3 }));
 told("override", await run(bytes, { overridePatchMethod: true }));
+
+// A stream whose end nobody knows before it comes: the length is told with the last request. This
+// client announces a whole chunk for the last one too when there were others before, so it is one.
+const stream = { uploadLengthDeferred: true, chunkSize: 3_000_000 };
+told("stream", await run(createReadStream(file), stream));
 
 // Paused, then gone on with by the same object.
 told(

@@ -90,6 +90,7 @@ fn tus_js_client() {
         "with creation",
         "parallel",
         "override",
+        "stream",
         "paused",
         "resumed",
         "aborted",

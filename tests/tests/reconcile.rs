@@ -155,6 +155,70 @@ fn every_place_is_looked_at() {
     let found = differences(&site, &["--no-pod"], 1);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].1, "spool");
+    let said = site.receiver(["reconcile", "--no-pod"]);
+    let named = site.path("receiver/spool/rejected/rejected-one.tar");
+    assert!(
+        said.stdout
+            .contains(&format!("{} was rejected: ", named.display())),
+        "{}",
+        said.all()
+    );
+    fs::remove_dir_all(site.path("receiver/spool/rejected")).unwrap();
+    assert!(differences(&site, &["--no-pod"], 0).is_empty());
+
+    // What nobody takes is told by everything that looks at the spool, and by the log.
+    let spool = site.path("receiver/spool");
+    fs::write(spool.join("incoming/lost.tar"), "x").unwrap();
+    fs::create_dir(spool.join("rejected")).unwrap();
+    fs::write(spool.join("rejected/by-hand.tar"), "x").unwrap();
+    fs::write(spool.join("packed.tar.gz"), "x").unwrap();
+    let names = ["incoming/lost.tar", "rejected/by-hand.tar", "packed.tar.gz"];
+    let long = std::time::Duration::from_secs(90);
+    support::harness::eventually("they stand still", long, || {
+        let said = site.receiver(["reconcile", "--no-pod"]).stdout;
+        let told = said.lines().filter(|line| line.contains("\textra\t"));
+        (told.count() == names.len()).then_some(())
+    });
+    let status = site.receiver(["status"]);
+    assert_eq!(status.code, Some(1), "{}", status.all());
+    for name in names {
+        let shown = spool.join(name).display().to_string();
+        assert!(status.stdout.contains(&shown), "{}", status.all());
+        support::harness::eventually("it is in the log", long, || {
+            site.receiver_log().contains(&shown).then_some(())
+        });
+        fs::remove_file(spool.join(name)).unwrap();
+    }
+
+    // What its node hides or has pruned is told and is no difference; what it has deleted is one,
+    // and so is what it pruned and the archive has lost.
+    let client = support::tus::Client::of(&site);
+    let tell = |state: &str| {
+        let told = serde_json::json!({"recordings": [{
+            "record_id": ids[2], "format": "presentation", "state": state,
+            "since": "2026-01-02T03:04:05Z",
+        }]});
+        let json = [("Content-Type", "application/json")];
+        let path = "/api/v1/node/states";
+        let answer = client.ask("POST", path, &json, told.to_string().as_bytes());
+        assert_eq!(answer.status, 204, "{answer:?}");
+    };
+    tell("unpublished");
+    let said = site.receiver(["reconcile", "--no-pod"]);
+    assert_eq!(said.code, Some(0), "{}", said.all());
+    let line = format!("{}\tpresentation\tnode\tunpublished\t", ids[2]);
+    assert!(said.stdout.contains(&line), "{}", said.all());
+    tell("deleted");
+    assert_eq!(
+        differences(&site, &["--no-pod"], 1),
+        [of(&ids[2], "node", "deleted")]
+    );
+    tell("pruned");
+    let said = site.receiver(["reconcile", "--no-pod"]);
+    assert_eq!(said.code, Some(0), "{}", said.all());
+    assert!(said.stderr.contains("1 pruned"), "{}", said.all());
+    let list = site.receiver(["recording", "list"]).success();
+    assert!(list.contains("presentation pruned on"), "{list}");
 
     // Pod is gone: nothing else differs for this node, and that is told apart.
     drop(pod);

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::fs;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::harness::Site;
-use support::tus::{Answer, CHUNK, Client, metadata_of, sha1_of, sha256_of};
+use support::tus::{Answer, CHUNK, Client, answer_on, metadata_of, sha1_of, sha256_of};
 
 /// One request: its name, its headers (an empty value leaves a header out), its body, the status.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
@@ -67,6 +69,9 @@ fn creations() {
         ("a key twice", &[("Upload-Length", "5"), ("Upload-Metadata", &twice)], b"", 400),
         ("an empty pair", &[("Upload-Length", "5"), ("Upload-Metadata", "a YQ==,,b YQ==")], b"", 400),
         ("two values", &[("Upload-Length", "5"), ("Upload-Metadata", "a YQ== YQ==")], b"", 400),
+        ("a key with a tab", &[("Upload-Length", "5"), ("Upload-Metadata", "a\tb YQ==")], b"", 400),
+        ("a tab for a space", &[("Upload-Length", "5"), ("Upload-Metadata", "a\tYQ==")], b"", 400),
+        ("two spaces", &[("Upload-Length", "5"), ("Upload-Metadata", "a  YQ==")], b"", 400),
         ("endless metadata", &[("Upload-Length", "5"), ("Upload-Metadata", &long)], b"", 400),
         ("a part", &[("Upload-Length", "5"), ("Upload-Concat", "partial")], b"", 201),
         ("a part without end yet", &[("Upload-Defer-Length", "1"), ("Upload-Concat", "partial")], b"", 201),
@@ -77,6 +82,10 @@ fn creations() {
         ("first bytes of who knows", &[("Upload-Defer-Length", "1"), TYPE], b"abc", 201),
         ("first bytes beyond the end", &[("Upload-Length", "2"), TYPE], b"abc", 413),
         ("first bytes of another type", &[("Upload-Length", "5"), ("Content-Type", "text/plain")], b"abc", 415),
+        ("first bytes of no type", &[("Upload-Length", "5")], b"abc", 415),
+        ("pieces of no type", &[("Upload-Length", "5"), ("Transfer-Encoding", "chunked")], b"3\r\nabc\r\n0\r\n\r\n", 415),
+        ("no piece of no type", &[("Upload-Length", "5"), ("Transfer-Encoding", "chunked")], b"0\r\n\r\n", 201),
+        ("first bytes, packed", &[("Upload-Length", "5"), TYPE, ("Content-Encoding", "gzip")], b"abc", 415),
         ("first bytes with a digest", &[("Upload-Length", "5"), TYPE, ("Upload-Checksum", &right)], b"abc", 201),
         ("first bytes with another's", &[("Upload-Length", "5"), TYPE, ("Upload-Checksum", &right)], b"abd", 460),
         ("first bytes with no digest", &[("Upload-Length", "5"), TYPE, ("Upload-Checksum", "md5 YQ==")], b"abc", 400),
@@ -160,6 +169,10 @@ fn chunks() {
         (("an unknown digest", &[TYPE, offset("3"), ("Upload-Checksum", "crc32 YQ==")], b"xyz", 400), 3),
         (("no digest", &[TYPE, offset("3"), ("Upload-Checksum", "sha1")], b"xyz", 400), 3),
         (("no base64", &[TYPE, offset("3"), ("Upload-Checksum", "sha1 ###")], b"xyz", 400), 3),
+        (("two spaces before the digest", &[TYPE, offset("3"), ("Upload-Checksum", &sha1.replace(' ', "  "))], b"xyz", 400), 3),
+        (("a tab before the digest", &[TYPE, offset("3"), ("Upload-Checksum", &sha1.replace(' ', "\t"))], b"xyz", 400), 3),
+        (("packed", &[TYPE, offset("3"), ("Content-Encoding", "gzip")], b"xyz", 415), 3),
+        (("not packed, in words", &[TYPE, offset("3"), ("Content-Encoding", "identity")], b"xyz", 204), 6),
         (("a short digest", &[TYPE, offset("3"), ("Upload-Checksum", "sha1 YQ==")], b"xyz", 400), 3),
         (("another length", &[TYPE, offset("3"), ("Upload-Length", "11")], b"xyz", 400), 3),
         (("too large a length", &[TYPE, offset("3"), ("Upload-Length", "1048577")], b"xyz", 413), 3),
@@ -493,6 +506,11 @@ fn uploads_made_of_parts() {
         "too large together",
     );
     check(&join(&a, ("Upload-Length", "6"), b""), 400, "with a length");
+    check(
+        &join(&a, ("Upload-Defer-Length", "1"), b""),
+        400,
+        "with a length to come",
+    );
     check(&join(&a, TYPE, b"more"), 403, "with bytes");
     check(&join("", none, b""), 400, "no parts");
     check(&join("/etc/passwd", none, b""), 400, "elsewhere");
@@ -506,4 +524,145 @@ fn uploads_made_of_parts() {
     check(&stolen, 404, "another node's part");
     assert_eq!(uploads(&site), before);
     check(&client.ask("DELETE", &a, &[], b""), 204, "a part may go");
+}
+
+#[test]
+fn whoever_is_refused_hears_it_and_can_go_on() {
+    let site = small();
+    let client = Client::of(&site);
+    let path = client.create(10);
+    // Whoever is refused before his bytes are read goes on over the same connection.
+    let wrong = [("Authorization", "Bearer x"), TYPE, ("Upload-Offset", "0")];
+    let in_one = [wrong[0], TYPE, wrong[2], ("Content-Length", "3")];
+    let in_pieces = [wrong[0], TYPE, wrong[2], ("Transfer-Encoding", "chunked")];
+    for (headers, body) in [(in_one, &b"abc"[..]), (in_pieces, b"3\r\nabc\r\n0\r\n\r\n")] {
+        let mut bytes = client.head("PATCH", &path, &headers).into_bytes();
+        bytes.extend_from_slice(body);
+        let stream = client.send(&bytes);
+        let kept = stream.try_clone().unwrap();
+        check(&answer_on(stream).unwrap(), 401, "a wrong token");
+        let next = client.head("HEAD", &path, &[("Connection", "close")]);
+        (&kept).write_all(next.as_bytes()).unwrap();
+        check(&answer_on(kept).unwrap(), 200, "the next request");
+    }
+    // One that sends much before it listens hears it all the same.
+    let much = vec![7; 6_000_000];
+    check(&client.ask("PATCH", &path, &wrong, &much), 401, "much");
+    check(&client.patch(&path, 0, &much), 413, "too much");
+    // One that asks first sends nothing, and hears that this connection ends.
+    let asks = [
+        wrong[0],
+        TYPE,
+        wrong[2],
+        ("Content-Length", "5"),
+        ("Expect", "100-continue"),
+    ];
+    let answer = answer_on(client.send(client.head("PATCH", &path, &asks).as_bytes())).unwrap();
+    check(&answer, 401, "asked first");
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(client.offset(&path), 0);
+}
+
+#[test]
+fn where_an_upload_stands_can_be_asked_at_any_time() {
+    let site = small();
+    let client = Client::of(&site);
+    // While a request goes on: at once, and the request is not disturbed.
+    let path = client.create(100_000);
+    let headers = [
+        TYPE,
+        ("Upload-Offset", "0"),
+        ("Content-Length", "100000"),
+        ("Connection", "close"),
+    ];
+    let mut bytes = client.head("PATCH", &path, &headers).into_bytes();
+    bytes.extend_from_slice(&[1; 50_000]);
+    let under_way = client.send(&bytes);
+    assert!(client.offset(&path) <= 50_000);
+    (&under_way).write_all(&[1; 50_000]).unwrap();
+    check(&answer_on(under_way).unwrap(), 204, "undisturbed");
+    // While the last byte is committed, and while it is removed.
+    for round in 0..12 {
+        let path = client.create(5000);
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !ended.load(Ordering::Relaxed) {
+                        let answer = client.ask("HEAD", &path, &[], b"");
+                        assert!([200, 404].contains(&answer.status), "{answer:?}");
+                    }
+                });
+            }
+            let patched = client.patch(&path, 0, &[2; 5000]);
+            check(&patched, 204, "committed");
+            if round % 2 == 0 {
+                check(&client.ask("DELETE", &path, &[], b""), 204, "removed");
+            }
+            ended.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn pages_of_the_sites_named_may_upload() {
+    let site = Site::builder()
+        .receiver_yml("upload: {keep_free: 0B, cors_origins: ['https://upload.example']}\n")
+        .start();
+    let client = Client::of(&site);
+    let origin = ("Origin", "https://upload.example");
+    let nobody = ("Authorization", "");
+    let asks = [
+        origin,
+        nobody,
+        ("Access-Control-Request-Method", "PATCH"),
+        (
+            "Access-Control-Request-Headers",
+            "authorization,upload-offset",
+        ),
+    ];
+    let path = client.create(5);
+    for place in ["/files/", path.as_str()] {
+        let preflight = client.ask("OPTIONS", place, &asks, b"");
+        assert_eq!(preflight.status, 204, "{preflight:?}");
+        let said = |name: &str| preflight.header(name).unwrap_or_default().to_lowercase();
+        assert_eq!(said("access-control-allow-origin"), origin.1);
+        assert_eq!(said("vary"), "origin");
+        for method in ["post", "patch", "head", "delete"] {
+            assert!(said("access-control-allow-methods").contains(method));
+        }
+        for header in [
+            "authorization",
+            "upload-offset",
+            "tus-resumable",
+            "upload-concat",
+        ] {
+            assert!(
+                said("access-control-allow-headers").contains(header),
+                "{header}"
+            );
+        }
+    }
+    for (answer, status) in [
+        (client.ask("HEAD", &path, &[origin], b""), 200),
+        (client.ask("HEAD", &path, &[origin, nobody], b""), 401),
+        (
+            client.ask("POST", "/files/", &[origin, ("Upload-Length", "1")], b""),
+            201,
+        ),
+    ] {
+        check(&answer, status, "a page's request");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin.1));
+        let exposed = answer.header("access-control-expose-headers").unwrap();
+        for header in ["Location", "Upload-Offset", "Upload-Length"] {
+            assert!(exposed.contains(header), "{exposed}");
+        }
+    }
+    // Others are told nothing.
+    let other = ("Origin", "https://elsewhere.example");
+    let answer = client.ask("HEAD", &path, &[other], b"");
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    let answer = client.ask("OPTIONS", &path, &[other, asks[2]], b"");
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    assert_eq!(answer.header("tus-version"), Some("1.0.0"));
 }

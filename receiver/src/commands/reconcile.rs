@@ -12,7 +12,8 @@ use crate::reconcile::{Scope, reconcile};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Nothing is changed. Each line: the recording, its format, where, how it differs (missing, extra,
-changed, deleted), and what. Exit codes: 0 nothing differs, 1 something does, 3 nothing differs but
+changed, deleted), and what. What a node has unpublished stands there too and does not count; nor does
+what it has pruned. Exit codes: 0 nothing differs, 1 something does, 3 nothing differs but
 Pod could not be asked.
 
 Examples:
@@ -63,6 +64,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let object = json!({
             "recordings": found.recordings,
             "differences": found.differences,
+            "unpublished": found.unpublished,
+            "pruned": found.pruned,
             "pod_problem": found.pod_problem,
         });
         print(&[object.to_string()])?;
@@ -73,9 +76,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             let (place, kind) = (d.place.as_str(), d.kind.as_str());
             format!("{id}\t{format}\t{place}\t{kind}\t{}", d.text)
         };
-        print(&found.differences.iter().map(line).collect::<Vec<_>>())?;
-        let n = found.differences.len();
-        eprintln!("{} recordings looked at, {n} differences", found.recordings);
+        let all = found.differences.iter().chain(&found.unpublished);
+        print(&all.map(line).collect::<Vec<_>>())?;
+        eprintln!(
+            "{} recordings looked at, {} differences; {} unpublished and {} pruned on their nodes",
+            found.recordings,
+            found.differences.len(),
+            found.unpublished.len(),
+            found.pruned
+        );
         if let Some(problem) = &found.pod_problem {
             eprintln!("Pod could not be asked: {problem}");
         }

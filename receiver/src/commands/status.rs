@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::{ConfigArg, print};
 use crate::ledger::Ledger;
+use crate::spool;
 use crate::upload;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The exit code is 1 when something waits for a human: failed recordings, rejected
-packages, imports that fail, a spool without room.
+packages, imports that fail, files in the spool that nobody takes, a spool without room.
 
 Example:
   bbb2pod-receiver status --json"
@@ -34,6 +35,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let nodes = ledger.nodes().await?;
     let on_way = upload::under_way(&config.spool_dir)?;
     let rejected = upload::rejected(&config.spool_dir)?;
+    let strange = spool::strange(&config.spool_dir, config.import.settle)?;
     let free = upload::free(&config.spool_dir)?;
     let keep_free = config.upload.keep_free.as_u64();
     let takes_uploads = free >= keep_free;
@@ -53,6 +55,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             "recordings": counts,
             "spool": {
                 "waiting": waiting, "waiting_bytes": waiting_bytes, "rejected": rejected.len(),
+                "strange": strange.iter().map(spool::Strange::line).collect::<Vec<_>>(),
                 "failing": failing, "failing_because": why,
                 "uploads": on_way.len(), "upload_bytes": on_way.iter().sum::<u64>(),
                 "free": free, "keep_free": keep_free, "takes_uploads": takes_uploads,
@@ -80,6 +83,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             ByteSize(on_way.iter().sum()),
             rejected.len()
         ));
+        lines.extend(
+            strange
+                .iter()
+                .map(|one| format!("Strange     {}", one.line())),
+        );
         lines.push(match takes_uploads {
             true => format!("Room        {} free", ByteSize(free)),
             false => format!(
@@ -99,6 +107,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         lines.extend(super::notify::states(&config, &ledger).await?);
         print(&lines)?;
     }
-    let is_well = takes_uploads && failing == 0 && rejected.is_empty() && count("failed") == 0;
+    let is_well = takes_uploads
+        && failing == 0
+        && rejected.is_empty()
+        && strange.is_empty()
+        && count("failed") == 0;
     Ok(ExitCode::from(u8::from(!is_well)))
 }

@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use recording::{Manifest, durable};
+use recording::{Manifest, Metadata, durable};
 
 pub(crate) use archive::Archive;
 use plain::Plain;
@@ -181,7 +181,7 @@ impl Intake<'_> {
         package: &Package,
         manifest: &Manifest,
     ) -> Result<Result<Outcome, String>, ImportError> {
-        if let Some(reason) = contradiction(manifest, package, self.ledger).await? {
+        if let Some(reason) = self.contradiction(manifest, package).await? {
             return Ok(Err(reason));
         }
         let package = &self.named(package, manifest).await?;
@@ -208,6 +208,39 @@ impl Intake<'_> {
             "older than what the archive holds; kept in overtaken/"
         );
         Ok(Ok(Outcome::Overtaken))
+    }
+
+    /// What speaks against a package that is whole in itself.
+    async fn contradiction(
+        &self,
+        manifest: &Manifest,
+        package: &Package,
+    ) -> Result<Option<String>, ImportError> {
+        let (room, of) = (self.room.to_owned(), manifest.clone());
+        let another = tokio::task::spawn_blocking(move || another_id(&room, &of)).await?;
+        if another.is_some() {
+            return Ok(another);
+        }
+        if let Some(announced) = package.digest.filter(|digest| *digest != manifest.digest) {
+            return Ok(Some(format!(
+                "digest {announced} was announced, but the package holds {}",
+                manifest.digest
+            )));
+        }
+        let before = self
+            .ledger
+            .recording(&manifest.record_id)
+            .await?
+            .and_then(|r| r.node);
+        if let (Some(before), Some(node)) = (before, &package.node)
+            && before != *node
+            && self.ledger.nodes().await?.iter().any(|n| n.name == before)
+        {
+            return Ok(Some(format!(
+                "this recording came from node {before}; {node} may only send it after: bbb2pod-receiver node remove {before}"
+            )));
+        }
+        Ok(None)
     }
 
     /// A package that was dropped into the spool comes from the node that its manifest names, if
@@ -285,31 +318,14 @@ fn unpack_into(
     }
 }
 
-/// What speaks against a package that is whole in itself.
-async fn contradiction(
-    manifest: &Manifest,
-    package: &Package,
-    ledger: &Ledger,
-) -> Result<Option<String>, ImportError> {
-    if let Some(announced) = package.digest.filter(|digest| *digest != manifest.digest) {
-        return Ok(Some(format!(
-            "digest {announced} was announced, but the package holds {}",
-            manifest.digest
-        )));
-    }
-    let before = ledger
-        .recording(&manifest.record_id)
-        .await?
-        .and_then(|r| r.node);
-    if let (Some(before), Some(node)) = (before, &package.node)
-        && before != *node
-        && ledger.nodes().await?.iter().any(|n| n.name == before)
-    {
-        return Ok(Some(format!(
-            "this recording came from node {before}; {node} may only send it after: bbb2pod-receiver node remove {before}"
-        )));
-    }
-    Ok(None)
+/// What BBB's own file says against the name of its folder. Without a readable one nothing does.
+fn another_id(room: &Path, manifest: &Manifest) -> Option<String> {
+    let (id, format) = (&manifest.record_id, &manifest.format);
+    let folder = room.join(format.as_str()).join(id.as_str());
+    let found = Metadata::read(&folder.join("metadata.xml")).ok()?.record_id;
+    (found != *id).then(|| {
+        format!("its folder is {format}/{id}, but metadata.xml in it is that of {found}; one of them was copied or renamed")
+    })
 }
 
 fn describe(manifest: &Manifest) -> Imported {
@@ -352,21 +368,33 @@ fn started_by_id(id: &recording::RecordId) -> Option<Timestamp> {
 pub(crate) fn put_aside(spool: &Path, file: &str, reason: &str) -> Result<(), ImportError> {
     let rejected = spool.join(REJECTED);
     fs::create_dir_all(&rejected).map_err(failed("make", &rejected))?;
-    // A name that tells no recording would be shared by all such packages.
-    let own = file.rsplit_once('/').map_or(file, |(_, own)| own);
-    let name = match own.split_once('~') {
-        Some((name, _)) if name != "upload" => name,
-        _ => own.trim_end_matches(".tar"),
-    };
-    let target = rejected.join(format!("{name}.tar"));
+    let target = rejected_path(spool, file);
     let text = format!("{reason}\n");
-    let note = rejected.join(format!("{name}.tar.reason"));
+    let note = reason_path(&target);
     durable::write(&note, text.as_bytes()).map_err(failed("write in", &rejected))?;
     not_before(&note, &spool.join(file)).map_err(failed("write in", &rejected))?;
     match durable::rename(&spool.join(file), &target) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(failed("move to", &target)),
     }
+}
+
+/// Where a package of the spool lies once it was rejected.
+pub(crate) fn rejected_path(spool: &Path, file: &str) -> PathBuf {
+    // A name that tells no recording would be shared by all such packages.
+    let own = file.rsplit_once('/').map_or(file, |(_, own)| own);
+    let name = match own.split_once('~') {
+        Some((name, _)) if name != "upload" => name,
+        _ => own.trim_end_matches(".tar"),
+    };
+    spool.join(REJECTED).join(format!("{name}.tar"))
+}
+
+/// Where the reason for a rejected package stands.
+pub(crate) fn reason_path(rejected: &Path) -> PathBuf {
+    let mut reason = rejected.as_os_str().to_owned();
+    reason.push(".reason");
+    PathBuf::from(reason)
 }
 
 /// Makes a reason no older than its package, whose time may come from a clock that is ahead: a

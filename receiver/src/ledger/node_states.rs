@@ -64,7 +64,7 @@ impl Ledger {
                 && (before.is_some() || told.state != OnNode::Published);
             if is_news {
                 let level = match told.state {
-                    OnNode::Published => Level::Info,
+                    OnNode::Published | OnNode::Pruned => Level::Info,
                     OnNode::Unpublished | OnNode::Deleted => Level::Warning,
                 };
                 let text = format!(
@@ -180,7 +180,12 @@ fn told(row: &SqliteRow) -> Result<Told, LedgerError> {
 }
 
 fn on_node(text: &str) -> Result<OnNode, LedgerError> {
-    let all = [OnNode::Published, OnNode::Unpublished, OnNode::Deleted];
+    let all = [
+        OnNode::Published,
+        OnNode::Unpublished,
+        OnNode::Deleted,
+        OnNode::Pruned,
+    ];
     all.into_iter()
         .find(|state| state.as_str() == text)
         .ok_or_else(|| LedgerError::Unreadable(format!("node state \"{text}\"")))

@@ -57,6 +57,8 @@ pub(crate) struct OpenPackage {
     pub(crate) format: Option<PlaybackFormat>,
     /// Why it was rejected; `None` while it waits.
     pub(crate) rejected: Option<String>,
+    /// Whether a node sent it, and not somebody who dropped it.
+    pub(crate) is_sent: bool,
 }
 
 impl Package {
@@ -287,7 +289,7 @@ impl Ledger {
         node: Option<&str>,
     ) -> Result<Vec<OpenPackage>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT id, file, record_id, format, status, reason FROM packages p
+            "SELECT id, file, node, record_id, format, status, reason FROM packages p
              WHERE (?1 IS NULL OR node = ?1) AND (status = 'spooled' OR status = 'rejected' AND NOT EXISTS (
                  SELECT 1 FROM packages q WHERE q.record_id = p.record_id AND q.status IN ('archived', 'superseded')
                  AND (p.format IS NULL OR q.format = p.format) AND q.rowid > p.rowid))
@@ -307,12 +309,14 @@ impl Ledger {
                 record_id: record_id.as_deref().map(parsed).transpose()?,
                 format: format.as_deref().map(parsed).transpose()?,
                 rejected: (status == "rejected").then(|| reason.unwrap_or_default()),
+                is_sent: row.try_get::<Option<String>, _>("node")?.is_some(),
             })
         };
         rows.iter().map(open).collect()
     }
 
-    /// What a node may know of a recording's packages: those it sent, newest first.
+    /// What a node may know of a recording's packages: those it sent and those that nobody is known to
+    /// have sent, newest first.
     pub(crate) async fn packages_of(
         &self,
         id: &RecordId,
@@ -320,7 +324,7 @@ impl Ledger {
     ) -> Result<Vec<PackageState>, LedgerError> {
         let rows = sqlx::query(
             "SELECT format, digest, status, reason, since FROM packages
-             WHERE record_id = ?1 AND (?2 IS NULL OR node = ?2) AND format IS NOT NULL AND digest IS NOT NULL
+             WHERE record_id = ?1 AND (?2 IS NULL OR node IS NULL OR node = ?2) AND format IS NOT NULL AND digest IS NOT NULL
              ORDER BY since DESC, rowid DESC",
         )
         .bind(id.as_str())

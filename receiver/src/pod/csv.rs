@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use recording::durable;
+use recording::{RecordId, durable};
+use tokio::sync::OnceCell;
 
 use super::config::CsvConfig;
-use super::{Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration};
+use super::{Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration, Standing};
 use crate::export;
 
 /// The destination `csv`.
@@ -22,6 +23,8 @@ pub(super) struct Csv {
     path: PathBuf,
     /// What the file has; opened when the first line is added.
     list: Arc<Mutex<Option<List>>>,
+    /// Which recordings it had when they were asked for.
+    read: OnceCell<HashSet<String>>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,27 @@ impl Csv {
         Csv {
             path: config.file.clone(),
             list: Arc::default(),
+            read: OnceCell::new(),
         }
+    }
+
+    /// Whether the file has a line of this recording; it is read once.
+    async fn stands(&self, record_id: &RecordId) -> Result<Standing, PodError> {
+        let read = self.read.get_or_try_init(|| async {
+            match tokio::fs::read(&self.path).await {
+                Ok(text) => {
+                    let text = String::from_utf8_lossy(&text).into_owned();
+                    Ok(text.lines().filter_map(export::record_id).collect())
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(HashSet::new()),
+                Err(e) => Err(PodError::file("read", &self.path)(e)),
+            }
+        });
+        let has: &HashSet<String> = read.await?;
+        Ok(match has.contains(record_id.as_str()) {
+            true => Standing::There,
+            false => Standing::Gone,
+        })
     }
 
     async fn add(&self, lecture: &Lecture) -> Result<Registration, PodError> {
@@ -121,6 +144,14 @@ impl Destination for Csv {
         Box::pin(self.add(lecture))
     }
 
+    fn standing<'a>(
+        &'a self,
+        record_id: &'a RecordId,
+        _: &'a dyn Journal,
+    ) -> BoxFuture<'a, Result<Standing, PodError>> {
+        Box::pin(self.stands(record_id))
+    }
+
     fn rehearse<'a>(
         &'a self,
         lecture: &'a Lecture,
@@ -168,6 +199,16 @@ mod tests {
         csv.register(&lecture, &journal).await.unwrap();
         let first = std::fs::read_to_string(&file).unwrap();
         assert_eq!(first.lines().count(), 2, "{first}");
+        let standing = async |path: &Path| {
+            let config = CsvConfig { file: path.into() };
+            let csv = Csv::new(&config);
+            csv.standing(&lecture.record_id, &journal).await.unwrap()
+        };
+        assert_eq!(standing(&file).await, Standing::There);
+        let absent = folder.path().join("absent.csv");
+        assert_eq!(standing(&absent).await, Standing::Gone);
+        std::fs::write(&absent, export::header()).unwrap();
+        assert_eq!(standing(&absent).await, Standing::Gone);
 
         // A power cut in the middle of the next line.
         lecture.record_id = "283f0bf3a0982a127bdb8161e0c44eb696b3e75c-1554230749920"

@@ -241,10 +241,12 @@ impl dyn Journal + '_ {
 }
 
 /// Whether something registered is still in Pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It is.
     There,
+    /// Not all of it is; this is missing.
+    Partly(String),
     /// It is not: somebody deleted it.
     Gone,
     /// There is no way to tell: a claimed file has left its directory.

@@ -57,8 +57,10 @@ pub(crate) enum Kind {
     Extra,
     /// It is not what it was.
     Changed,
-    /// It was taken away, or hidden.
+    /// It was taken away.
     Deleted,
+    /// Its node hides it.
+    Unpublished,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
             Kind::Extra => "extra",
             Kind::Changed => "changed",
             Kind::Deleted => "deleted",
+            Kind::Unpublished => "unpublished",
         }
     }
 }
@@ -95,6 +98,10 @@ pub(crate) struct Findings {
     pub(crate) recordings: usize,
     /// What differs, by recording.
     pub(crate) differences: Vec<Difference>,
+    /// What its node hides and is kept here, which is no difference.
+    pub(crate) unpublished: Vec<Difference>,
+    /// Formats that their nodes deleted because they are here.
+    pub(crate) pruned: usize,
     /// Why Pod could not be asked, when it could not.
     pub(crate) pod_problem: Option<String>,
 }
@@ -128,8 +135,8 @@ pub(crate) async fn reconcile(
         recordings: recordings.len(),
         ..Findings::default()
     };
+    node::compare(ledger, scope.node, &mut findings).await?;
     let out = &mut findings.differences;
-    node::compare(ledger, scope.node, out).await?;
     spool::compare(config, ledger, scope.node, out).await?;
     archive::compare(config, ledger, &recordings, scope.deep, out).await?;
     media::compare(config, ledger, &recordings, scope.deep, out).await?;

@@ -2,9 +2,9 @@
 
 use futures::future::BoxFuture;
 
-use super::{Difference, Kind, Place, of};
+use super::{Difference, Place, of};
 use crate::ledger::{Ledger, Recording, Stage};
-use crate::pod::{Destination, Journal, Standing};
+use crate::pod::{Destination, Journal, Kind, Standing};
 
 /// Compares; gives why Pod could not be asked, when it could not.
 pub(super) async fn compare(
@@ -16,27 +16,31 @@ pub(super) async fn compare(
     let mut problem = None;
     for recording in recordings {
         let media = ledger.media(&recording.record_id).await?;
-        let Some((sha256, ..)) = media.and_then(|media| media.made) else {
-            continue;
-        };
+        let made = media.and_then(|media| media.made);
         if recording.failed || recording.stage != Stage::Done {
             continue;
         }
         let registrations = ledger.registrations(&recording.record_id).await?;
-        if registrations.is_empty() {
+        if registrations.is_empty() && made.is_some() {
             let text = format!(
                 "it has a video that is not in Pod; bbb2pod-receiver recording retry {} --from register",
                 recording.record_id
             );
-            out.push(of(recording, Place::Pod, Kind::Missing, text));
+            out.push(of(recording, Place::Pod, super::Kind::Missing, text));
         }
         for registration in registrations {
-            if registration.media_digest != sha256 {
+            // A link leads to whatever there is, and a line in a list says nothing of the video.
+            let holds_media =
+                ![Kind::Link.as_str(), Kind::Line.as_str()].contains(&registration.kind.as_str());
+            if let Some((sha256, ..)) = made
+                && holds_media
+                && registration.media_digest != sha256
+            {
                 let text = format!(
                     "{} {} was made from an earlier video",
                     registration.kind, registration.reference
                 );
-                out.push(of(recording, Place::Pod, Kind::Changed, text));
+                out.push(of(recording, Place::Pod, super::Kind::Changed, text));
             }
             let Some(destination) = destination.filter(|d| d.name() == registration.destination)
             else {
@@ -52,12 +56,19 @@ pub(super) async fn compare(
             };
             match destination.standing(&recording.record_id, &journal).await {
                 Ok(Standing::There | Standing::Unknown) => {}
+                Ok(Standing::Partly(what)) => {
+                    let text = format!(
+                        "of {} {} in Pod: {what}",
+                        registration.kind, registration.reference
+                    );
+                    out.push(of(recording, Place::Pod, super::Kind::Changed, text));
+                }
                 Ok(Standing::Gone) => {
                     let text = format!(
                         "{} {} is in Pod no more",
                         registration.kind, registration.reference
                     );
-                    out.push(of(recording, Place::Pod, Kind::Deleted, text));
+                    out.push(of(recording, Place::Pod, super::Kind::Deleted, text));
                 }
                 Err(error) => problem = Some(error.to_string()),
             }

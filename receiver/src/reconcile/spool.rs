@@ -1,8 +1,13 @@
-//! The spool: packages that wait and are gone, and those that were rejected and never came again.
+//! The spool: packages that wait and are gone, those that were rejected and never came again, and
+//! what lies there and is taken by nobody.
+
+use std::collections::BTreeSet;
 
 use super::{Difference, Kind, Place};
 use crate::config::Config;
+use crate::import::{reason_path, rejected_path};
 use crate::ledger::Ledger;
+use crate::spool::strange;
 use crate::upload::{self, INCOMING};
 
 pub(super) async fn compare(
@@ -11,7 +16,7 @@ pub(super) async fn compare(
     node: Option<&str>,
     out: &mut Vec<Difference>,
 ) -> anyhow::Result<()> {
-    let mut told = Vec::new();
+    let mut told = BTreeSet::new();
     for package in ledger.open_packages(node).await? {
         let waits = package.rejected.is_none();
         let part = config
@@ -21,15 +26,22 @@ pub(super) async fn compare(
         if waits && (config.spool_dir.join(&package.file).exists() || part.exists()) {
             continue;
         }
-        // What tells no recording is seen by its file.
-        if package.record_id.is_none() && !waits {
+        let rejected = rejected_path(&config.spool_dir, &package.file);
+        let is_there = rejected.exists();
+        // What tells no recording is seen by its file, and what was dropped and rejected and then
+        // taken away has been dealt with. A node keeps what it has sent.
+        let is_seen = package.record_id.is_some() && (is_there || package.is_sent);
+        if !waits && !is_seen {
             continue;
         }
-        told.extend(package.record_id.clone());
         let text = match package.rejected {
             None => format!("{} waits for import and is not in the spool", package.file),
-            Some(reason) => format!("{} was rejected: {reason}", package.file),
+            Some(reason) if is_there => format!("{} was rejected: {reason}", rejected.display()),
+            Some(reason) => {
+                format!("what came was rejected, and its tar is not kept any more: {reason}")
+            }
         };
+        told.insert(rejected);
         out.push(Difference {
             record_id: package.record_id,
             format: package.format,
@@ -38,20 +50,28 @@ pub(super) async fn compare(
             text,
         });
     }
+    if node.is_some() {
+        return Ok(());
+    }
+    let extra = |text| Difference {
+        record_id: None,
+        format: None,
+        place: Place::Spool,
+        kind: Kind::Extra,
+        text,
+    };
     for tar in upload::rejected(&config.spool_dir)? {
-        let name = tar.file_name().unwrap_or_default().to_string_lossy();
-        if node.is_none() && !told.iter().any(|id| name.starts_with(id.as_str())) {
-            out.push(Difference {
-                record_id: None,
-                format: None,
-                place: Place::Spool,
-                kind: Kind::Extra,
-                text: format!(
-                    "{} was rejected; the file {name}.reason beside it says why",
-                    tar.display()
-                ),
-            });
+        let reason = reason_path(&tar);
+        // Without a reason it is strange.
+        if told.contains(&tar) || !reason.exists() {
+            continue;
         }
+        let why = std::fs::read_to_string(&reason).unwrap_or_default();
+        let why = why.lines().next().unwrap_or("its reason cannot be read");
+        out.push(extra(format!("{} was rejected: {why}", tar.display())));
+    }
+    for one in strange(&config.spool_dir, config.import.settle)? {
+        out.push(extra(one.line()));
     }
     Ok(())
 }

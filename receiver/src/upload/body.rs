@@ -186,6 +186,17 @@ pub(super) async fn check_empty(body: Body) -> Result<(), Failure> {
     }
 }
 
+/// Refuses a body that does not say what it is, if it has any bytes.
+pub(super) async fn none_of(body: Body) -> Result<Body, Failure> {
+    match body.into_data_stream().next().await {
+        Some(Ok(bytes)) if !bytes.is_empty() => Err(refuse(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("Content-Type must be {}", headers::CHUNK_TYPE),
+        )),
+        _ => Ok(Body::empty()),
+    }
+}
+
 /// Refuses a body that is longer than there is room for, before any of it is read.
 pub(super) fn check_length(headers: &HeaderMap, room: u64) -> Result<(), Failure> {
     if content_length(headers) > room {

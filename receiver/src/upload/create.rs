@@ -1,5 +1,7 @@
 //! POST: an upload is made, from nothing or from others.
 
+use std::io;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,7 +10,9 @@ use tokio::task::spawn_blocking;
 
 use super::body::{self, check_length};
 use super::failure::{Failure, absent, erased, full, refuse};
-use super::headers::{self, Checksum, Concat, UPLOAD_CONCAT, UPLOAD_LENGTH, UPLOAD_OFFSET};
+use super::headers::{
+    self, Checksum, Concat, UPLOAD_CONCAT, UPLOAD_DEFER_LENGTH, UPLOAD_LENGTH, UPLOAD_OFFSET,
+};
 use super::metadata::{self, Announced};
 use super::store::{Kind, Upload};
 use super::{Uploads, random_id, version};
@@ -40,12 +44,19 @@ impl Uploads {
         };
         let node = auth::enabled_node(&self.0.ledger, headers).await?;
         let length = headers::creation_length(headers, self.0.max_size)?;
-        let with_upload = headers.contains_key(header::CONTENT_TYPE) && body::is_there(headers);
+        // What says that it is a body, and comes in pieces, may still have none.
+        let says_type = headers.contains_key(header::CONTENT_TYPE);
+        let with_upload =
+            body::is_there(headers) && (says_type || body::content_length(headers) > 0);
         let checksum = Checksum::of(headers)?;
         if with_upload {
             headers::chunk_type(headers)?;
             check_length(headers, length.unwrap_or(self.0.max_size))?;
         }
+        let body = match with_upload {
+            true => body,
+            false => body::none_of(body).await?,
+        };
         // What does not say how long it is asks again with every chunk.
         let at_least = length.unwrap_or_else(|| body::content_length(headers));
         self.check_room(at_least)?;
@@ -76,8 +87,8 @@ impl Uploads {
         announced: Announced,
         ids: &[String],
     ) -> Result<Upload, Failure> {
-        if headers.contains_key(&UPLOAD_LENGTH) {
-            let why = "Upload-Length has no place in an upload made of parts: it is their sum";
+        if headers.contains_key(&UPLOAD_LENGTH) || headers.contains_key(&UPLOAD_DEFER_LENGTH) {
+            let why = "an upload made of parts is as long as they are: neither Upload-Length nor Upload-Defer-Length has a place in it";
             return Err(refuse(StatusCode::BAD_REQUEST, why));
         }
         if body::is_there(headers) {
@@ -93,7 +104,7 @@ impl Uploads {
                 let why = "Upload-Concat names an upload that was not made as a partial one";
                 return Err(refuse(StatusCode::BAD_REQUEST, why));
             }
-            if part.length != Some(self.0.store.offset(&part)?) {
+            if part.length != Some(self.0.store.offset(&part).map_err(gone)?) {
                 let why = "Upload-Concat names a part that is not complete yet";
                 return Err(refuse(StatusCode::BAD_REQUEST, why));
             }
@@ -108,7 +119,8 @@ impl Uploads {
         let kind = Kind::Final(raw.to_owned());
         let mut upload = announced_upload(node, Some(length), announced, kind)?;
         let (inner, whole) = (self.0.clone(), upload.clone());
-        spawn_blocking(move || inner.store.join(&parts, &whole)).await??;
+        let joined = spawn_blocking(move || inner.store.join(&parts, &whole)).await?;
+        joined.map_err(gone)?;
         self.finish(&mut upload).await?;
         Ok(upload)
     }
@@ -129,6 +141,14 @@ impl Uploads {
             return Err(full());
         }
         Ok(())
+    }
+}
+
+/// A part that somebody removed meanwhile is none.
+fn gone(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound => absent(),
+        _ => error.into(),
     }
 }
 

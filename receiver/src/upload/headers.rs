@@ -159,8 +159,15 @@ fn id_in(address: &str) -> Option<String> {
     (is_path && before.chars().all(plain) && store::is_id(id)).then(|| id.to_owned())
 }
 
-/// Checks the content type of a chunk.
+/// Checks the content type of a chunk, and that its bytes are the upload's own.
 pub(crate) fn chunk_type(headers: &HeaderMap) -> Result<(), Refused> {
+    let coding = text(headers, &axum::http::header::CONTENT_ENCODING)?.unwrap_or("identity");
+    if !coding.eq_ignore_ascii_case("identity") {
+        return Err((
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Content-Encoding has no place here: offsets count the bytes as they are".to_owned(),
+        ));
+    }
     let given = text(headers, &axum::http::header::CONTENT_TYPE)?.unwrap_or_default();
     if given.eq_ignore_ascii_case(CHUNK_TYPE) {
         Ok(())
@@ -193,7 +200,7 @@ impl Checksum {
             bad("Upload-Checksum is an algorithm, one space, and a digest in base64")
         })?;
         let digest = STANDARD
-            .decode(digest.trim())
+            .decode(digest)
             .map_err(|_| bad("Upload-Checksum: the digest is not base64"))?;
         let (checksum, length) = match algorithm {
             "sha1" => (Checksum::Sha1(Sha1::new(), digest.clone()), 20),
@@ -328,6 +335,8 @@ mod tests {
             "sha1",
             "sha1 x",
             "sha1 YQ==",
+            "sha1  qvTGHdzF6KLavt4PO0gs2a6pQ00=",
+            "sha1\tqvTGHdzF6KLavt4PO0gs2a6pQ00=",
             "crc32 YQ==",
             "sha256 qvTGHdzF6KLavt4PO0gs2a6pQ00=",
         ] {

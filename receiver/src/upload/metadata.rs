@@ -41,9 +41,10 @@ pub(crate) fn metadata(headers: &HeaderMap) -> Result<Announced, Refused> {
     let mut seen = Vec::new();
     for pair in raw.split(',').filter(|_| !raw.is_empty()) {
         let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
-        if key.is_empty() || value.contains(' ') {
+        let is_plain = |key: &str| key.bytes().all(|byte| byte.is_ascii_graphic());
+        if key.is_empty() || !is_plain(key) || value.contains(' ') {
             return Err(bad(
-                "Upload-Metadata: each pair is a key, one space, and a value in base64",
+                "Upload-Metadata: each pair is a key of plain characters, one space, and a value in base64",
             ));
         }
         if seen.contains(&key) {
@@ -151,6 +152,9 @@ mod tests {
             "a YQ==,a YQ==",
             " ,x YQ==",
             "a YQ== YQ==",
+            "a  YQ==",
+            "a\tYQ==",
+            "a\tb YQ==",
             ",",
         ] {
             assert_eq!(

@@ -7,11 +7,13 @@
 
 mod append;
 mod body;
+mod cors;
 mod create;
 mod failure;
 pub(crate) mod headers;
 pub(crate) mod metadata;
 mod store;
+mod unread;
 mod writers;
 
 use std::io;
@@ -24,6 +26,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use recording::protocol::FILES_PATH;
@@ -39,6 +42,7 @@ use self::headers::{
 pub(crate) use self::metadata::names_of;
 pub(crate) use self::store::{INCOMING, free, is_id, rejected, under_way, under_way_by_node};
 use self::store::{Kind, Store, Upload};
+use self::unread::Unread;
 use self::writers::Writers;
 use crate::config;
 use crate::ledger::{Ledger, NewPackage};
@@ -54,6 +58,7 @@ struct Inner {
     max_size: u64,
     keep_free: u64,
     stall_timeout: Duration,
+    origins: cors::Origins,
     writers: Writers,
     arrived: Arc<Notify>,
     stopping: watch::Receiver<bool>,
@@ -75,6 +80,7 @@ impl Uploads {
             max_size: config.max_size.as_u64(),
             keep_free: config.keep_free.as_u64(),
             stall_timeout: config.stall_timeout,
+            origins: cors::Origins(config.cors_origins.clone()),
             writers: Writers::default(),
             arrived,
             stopping,
@@ -157,6 +163,7 @@ impl Uploads {
             .route(FILES_PATH, any(collection))
             .route(FILES_PATH.trim_end_matches('/'), any(collection))
             .route(&format!("{FILES_PATH}{{*id}}"), any(member))
+            .layer(from_fn_with_state(self.0.origins.clone(), cors::share))
             .with_state(self)
     }
 
@@ -172,8 +179,7 @@ impl Uploads {
 
     /// HEAD: where an upload stands.
     async fn state(&self, headers: &HeaderMap, id: &str) -> Result<Response, Failure> {
-        let upload = self.find(headers, id).await?;
-        let offset = self.0.store.offset(&upload)?;
+        let (upload, offset) = self.standing(headers, id).await?;
         // Whoever is told that all is there must be able to rely on it.
         if Some(offset) == upload.length && !upload.complete {
             self.finish_if_whole(id).await?;
@@ -202,6 +208,18 @@ impl Uploads {
         }
         self.add_expiry(&upload, answer)?;
         Ok(response)
+    }
+
+    /// An upload and where it stands, while others may be changing it.
+    async fn standing(&self, headers: &HeaderMap, id: &str) -> Result<(Upload, u64), Failure> {
+        loop {
+            let upload = self.find(headers, id).await?;
+            match self.0.store.offset(&upload) {
+                // Between the two it was completed, or removed.
+                Err(e) if e.kind() == io::ErrorKind::NotFound && !upload.complete => {}
+                offset => return Ok((upload, offset?)),
+            }
+        }
     }
 
     /// DELETE: forgets an upload. A package that is complete stays in the spool.
@@ -279,6 +297,7 @@ async fn to_its_end(
 
 async fn collection(State(uploads): State<Uploads>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let (body, unread) = Unread::of(&parts.headers, body);
     let answer = to_its_end(async move {
         match method(&parts)? {
             Method::OPTIONS => Ok(uploads.options()),
@@ -286,7 +305,8 @@ async fn collection(State(uploads): State<Uploads>, request: Request) -> Respons
             _ => Err(not_allowed(&uploads, &parts.headers).await),
         }
     });
-    answered(answer.await, "POST, OPTIONS")
+    let answer = answered(answer.await, "POST, OPTIONS");
+    unread.drop_before(answer).await
 }
 
 async fn member(
@@ -295,6 +315,7 @@ async fn member(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    let (body, unread) = Unread::of(&parts.headers, body);
     // What cannot be decoded is the id of nothing.
     let id = id.map(|UrlPath(id)| id).unwrap_or_default();
     let answer = to_its_end(async move {
@@ -306,7 +327,8 @@ async fn member(
             _ => Err(not_allowed(&uploads, &parts.headers).await),
         }
     });
-    answered(answer.await, "HEAD, PATCH, DELETE, OPTIONS")
+    let answer = answered(answer.await, "HEAD, PATCH, DELETE, OPTIONS");
+    unread.drop_before(answer).await
 }
 
 /// The method meant: clients behind narrow-minded proxies name it in a header.

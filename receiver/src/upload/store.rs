@@ -377,6 +377,8 @@ impl Append {
             let length = NonZeroU64::new(self.written - self.begun);
             rustix::fs::fadvise(&self.part, self.begun, length, rustix::fs::Advice::DontNeed).ok();
             self.begun = self.written;
+            // What goes on does not expire, however long one request takes.
+            self.offset.set_modified(SystemTime::now())?;
         }
         Ok(())
     }

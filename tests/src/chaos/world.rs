@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -36,6 +37,7 @@ enum Blow {
     ThreeWays,
     LostPublish,
     ClockBack,
+    Prune,
     None,
 }
 
@@ -48,6 +50,8 @@ pub struct World {
     dice: Dice,
     /// Everything published, and how many different contents it has had.
     published: BTreeMap<(String, String), u64>,
+    /// Where BigBlueButton's deletion puts what the hook has had deleted.
+    pruned: PathBuf,
     round: u64,
 }
 
@@ -61,11 +65,20 @@ impl World {
             .start();
         let proxy = Proxy::start(&site.address());
         let hook_yml = fs::read_to_string(site.hook_config()).expect("hook.yml");
+        let pruned = site.path("pruned");
+        let bbb_record = write_bbb_record(&site, &pruned);
         let hook_yml = hook_yml
             .replace(&site.address(), &proxy.address())
             .replace("token_file:", "stall_timeout: 2s, token_file:");
+        let hook_yml = format!(
+            "{hook_yml}prune: {{enabled: true, after_days: 0, only_when: archived, formats: [{}], \
+             bbb_record: \"{}\"}}\n",
+            FORMATS[0],
+            bbb_record.display()
+        );
         fs::write(site.hook_config(), hook_yml).expect("hook.yml");
         World {
+            pruned,
             site,
             proxy,
             dice: Dice::new(seed),
@@ -87,6 +100,7 @@ impl World {
             8 => Blow::ThreeWays,
             9 | 10 => Blow::LostPublish,
             11 => Blow::ClockBack,
+            12 => Blow::Prune,
             _ => Blow::None,
         };
         let about = self.publish(blow);
@@ -121,7 +135,9 @@ impl World {
         let mut done = Vec::new();
         for n in 0..=self.dice.below(2) {
             let known = self.dice.below(self.published.len() as u64) as usize;
-            let key = match !self.published.is_empty() && self.dice.once_in(4) {
+            let again = self.published.keys().nth(known);
+            let again = again.is_some_and(|key| !self.is_pruned(key)) && self.dice.once_in(4);
+            let key = match again {
                 true => self.published.keys().nth(known).expect("a key").clone(),
                 false => {
                     let format = FORMATS[self.dice.below(2) as usize];
@@ -173,6 +189,18 @@ impl World {
         self.site.node.published_dir().join(format).join(id)
     }
 
+    /// Where what was last published lies now.
+    fn root_of(&self, format: &str, id: &str) -> PathBuf {
+        match self.folder(format, id).is_dir() {
+            true => self.site.node.published_dir(),
+            false => self.pruned.clone(),
+        }
+    }
+
+    fn is_pruned(&self, (format, id): &(String, String)) -> bool {
+        self.root_of(format, id) == self.pruned
+    }
+
     fn hook(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("bbb2pod-hook"));
         command
@@ -215,6 +243,15 @@ impl World {
                 assert!(matches!(code, Some(0..=3)), "{second:?}");
             }
             Blow::SecondReceiver => self.start_a_second_receiver(),
+            Blow::Prune => {
+                // Two at once, of which one is killed: neither deletes what is not confirmed.
+                let mut first = self.hook(&["prune"]);
+                let first = Running::start(&mut first, &self.site.path("prune.log"));
+                let second = Finished::of(&mut self.hook(&["prune"]));
+                assert!(matches!(second.code, Some(0..=3)), "{second:?}");
+                thread::sleep(Duration::from_millis(self.dice.below(30)));
+                first.kill();
+            }
             Blow::ThreeWays => {
                 for key in published {
                     self.drop_as_scalelite_does(key);
@@ -290,14 +327,19 @@ impl World {
     fn nothing_is_lost(&self) {
         let jobs = self.site.waiting_jobs();
         for (format, id) in self.published.keys() {
-            assert!(self.folder(format, id).is_dir(), "the node lost {id}");
+            let root = self.root_of(format, id);
+            assert!(
+                root.join(format).join(id).is_dir(),
+                "the node lost {id}, and not to the archive"
+            );
             let prefix = format!("{id}-{format}-");
             let waits = jobs.iter().any(|job| {
                 let name = job.file_name().unwrap_or_default().to_string_lossy();
                 name.starts_with(&prefix)
             });
-            if !waits {
-                let wanted = digest_of(&self.site.node.published_dir(), format, id);
+            // What was deleted from the node is nowhere else, whatever waits.
+            if !waits || root == self.pruned {
+                let wanted = digest_of(&root, format, id);
                 let held = self.manifest(format, id).map(|manifest| manifest.digest);
                 assert_eq!(
                     held,
@@ -336,7 +378,7 @@ impl World {
     fn check(&self) {
         let archive = self.site.path("receiver/archive/published");
         for (format, id) in self.published.keys() {
-            let wanted = digest_of(&self.site.node.published_dir(), format, id);
+            let wanted = digest_of(&self.root_of(format, id), format, id);
             assert_eq!(digest_of(&archive, format, id), wanted, "{format} of {id}");
             let manifest = self.manifest(format, id).expect("a manifest");
             assert_eq!(manifest.digest, wanted, "{format} of {id}");
@@ -367,6 +409,12 @@ impl World {
         self.site.start_receiver();
         self.let_a_day_go_by();
         Finished::of(&mut self.hook(&["send", "--wait", "1"])).success();
+        // Everything is confirmed now, so all of the one format may go from the node.
+        let pruned = Finished::of(&mut self.hook(&["prune"])).success();
+        for key in self.published.keys().filter(|key| key.0 == FORMATS[0]) {
+            assert!(self.is_pruned(key), "{key:?} was kept: {pruned}");
+        }
+        self.check();
         let spool = files_below(&self.site.path("receiver/spool"));
         assert_eq!(spool, Vec::<PathBuf>::new(), "the spool is empty");
         for folder in ["receiver/archive", "receiver/work"] {
@@ -392,6 +440,22 @@ impl World {
             );
         }
     }
+}
+
+/// BBB's `bbb-record --delete`, which here keeps what it deletes, to be held against the archive.
+fn write_bbb_record(site: &Site, pruned: &Path) -> PathBuf {
+    let path = site.path("bbb-record");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --delete ] || exit 1\ncd '{}' || exit 1\nfor folder in */\"$2\"*; do\n\
+         [ -d \"$folder\" ] || continue\nmkdir -p '{pruned}'/\"${{folder%%/*}}\"\n\
+         mv \"$folder\" '{pruned}'/\"$folder\" || exit 1\ndone\n",
+        site.node.published_dir().display(),
+        pruned = pruned.display()
+    );
+    fs::write(&path, script).expect("bbb-record");
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&path, mode).expect("bbb-record");
+    path
 }
 
 fn kill(sending: &mut Option<Running>) {

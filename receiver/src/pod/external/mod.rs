@@ -14,6 +14,7 @@ mod rows;
 mod tests;
 
 use futures::future::BoxFuture;
+use recording::RecordId;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::links::Links;
@@ -21,7 +22,8 @@ use self::rows::{Rows, User};
 use super::config::{ExternalConfig, Link, When};
 use super::upload::wording;
 use super::{
-    Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration, VideoLinks,
+    Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration, Standing,
+    VideoLinks,
 };
 use crate::database::Database;
 
@@ -199,6 +201,25 @@ impl External {
         Ok(former)
     }
 
+    /// Whether everybody still has his row. Whoever deleted his own in Pod has none.
+    async fn stands(&self, journal: &dyn Journal) -> Result<Standing, PodError> {
+        let Some(known) = self.known(journal).await?.filter(|known| known.done) else {
+            return Ok(Standing::Unknown);
+        };
+        let have = self.rows.owners_of(&known.url).await?;
+        let without: Vec<_> = known
+            .owners
+            .iter()
+            .filter(|name| !have.contains(*name))
+            .map(String::as_str)
+            .collect();
+        Ok(match without.len() {
+            0 => Standing::There,
+            n if n == known.owners.len() => Standing::Gone,
+            _ => Standing::Partly(format!("no row for {}", without.join(", "))),
+        })
+    }
+
     async fn plan(&self, lecture: &Lecture, journal: &dyn Journal) -> Result<Plan, PodError> {
         let known = self.known(journal).await?;
         let wanted = self.wanted(lecture).await?;
@@ -234,6 +255,14 @@ impl Destination for External {
         journal: &'a dyn Journal,
     ) -> BoxFuture<'a, Result<Registration, PodError>> {
         Box::pin(self.make(lecture, journal))
+    }
+
+    fn standing<'a>(
+        &'a self,
+        _: &'a RecordId,
+        journal: &'a dyn Journal,
+    ) -> BoxFuture<'a, Result<Standing, PodError>> {
+        Box::pin(self.stands(journal))
     }
 
     fn rehearse<'a>(

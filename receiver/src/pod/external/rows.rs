@@ -1,6 +1,6 @@
 //! The rows themselves: who is who in Pod's database, and the statements that make rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -311,6 +311,23 @@ impl Rows {
         let (sql, values) = there(target, wanted);
         let rows = self.database.rows(READING, &sql, &values).await?;
         Ok(owners_and_ids(rows))
+    }
+
+    /// Names of those who have a row with this address.
+    pub(super) async fn owners_of(&self, url: &str) -> Result<BTreeSet<String>, PodError> {
+        let target = self.target().await?;
+        let sql = format!(
+            "SELECT u.username, r.source_url FROM {TABLE} r JOIN auth_user u ON u.id = r.owner_id \
+             WHERE r.site_id = ? AND r.source_url = ?"
+        );
+        let values = [Value::Number(target.site), Value::Text(url)];
+        let rows = self.database.rows(READING, &sql, &values).await?;
+        // MariaDB compares without case.
+        let exactly = rows.into_iter().filter_map(|row| match &row[..] {
+            [Some(name), Some(found)] => (found == url).then(|| name.clone()),
+            _ => None,
+        });
+        Ok(exactly.collect())
     }
 
     /// What can be tried without leaving anything behind: tables, site, owner, and making a row in

@@ -136,6 +136,25 @@ async fn every_owner_gets_one_row_that_says_what_pod_wants() {
             .unwrap();
         assert_eq!(room.rows().len(), 2, "with a lost ledger too");
 
+        let stands = async || {
+            let (destination, id) = (room.destination(), &lecture.record_id);
+            destination.standing(id, &room.journal).await.unwrap()
+        };
+        assert_eq!(stands().await, Standing::There);
+        let user = |name: &str| format!("(SELECT id FROM auth_user WHERE username = '{name}')");
+        let delete = |name| format!("DELETE FROM {TABLE} WHERE owner_id = {};", user(name));
+        room.pod.run(&delete("mmartin"));
+        assert_eq!(
+            stands().await,
+            Standing::Partly("no row for mmartin".to_owned())
+        );
+        room.pod.run(&delete("jdupont"));
+        assert_eq!(stands().await, Standing::Gone);
+        room.register(&lecture).await.unwrap();
+        let (destination, forgetful) = (room.destination(), Memory::default());
+        let unknown = destination.standing(&lecture.record_id, &forgetful).await;
+        assert_eq!(unknown.unwrap(), Standing::Unknown);
+
         let nobody = room.lecture(&[]);
         room.register(&nobody).await.unwrap();
         assert_eq!(

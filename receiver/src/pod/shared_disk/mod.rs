@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use jiff::tz::TimeZone;
-use recording::Digest;
+use recording::{Digest, RecordId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
@@ -39,7 +39,9 @@ use super::directory::{mount, place};
 use super::upload::api::Api;
 use super::upload::catalogue::{Catalogue, List};
 use super::upload::{Gate, site, wording};
-use super::{Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration, blocking};
+use super::{
+    Destination, Finding, Journal, Kind, Lecture, Plan, PodError, Registration, Standing, blocking,
+};
 
 /// The destination `recording`.
 #[derive(Debug)]
@@ -316,6 +318,14 @@ impl Destination for SharedDisk {
         journal: &'a dyn Journal,
     ) -> BoxFuture<'a, Result<Registration, PodError>> {
         Box::pin(self.make(lecture, journal))
+    }
+
+    fn standing<'a>(
+        &'a self,
+        record_id: &'a RecordId,
+        journal: &'a dyn Journal,
+    ) -> BoxFuture<'a, Result<Standing, PodError>> {
+        Box::pin(work::stands(self, record_id, journal))
     }
 
     fn rehearse<'a>(

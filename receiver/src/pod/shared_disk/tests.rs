@@ -117,6 +117,19 @@ async fn pod_takes_the_file_and_the_video_gets_its_title_and_dates() {
     assert!(made.url.unwrap().contains(&video.slug));
     assert!(room.left().is_empty(), "{:?}", room.left());
 
+    let stands = async || {
+        let (destination, id) = (room.destination(), &lecture.record_id);
+        destination.standing(id, &room.journal).await.unwrap()
+    };
+    assert_eq!(stands().await, Standing::There);
+    let row = room.pod.rows("videos").remove(0);
+    room.pod.remove_row("videos", video.id);
+    assert_eq!(stands().await, Standing::Gone);
+    room.pod.add_row("videos", row.1.into());
+    let (destination, forgetful) = (room.destination(), Memory::default());
+    let unknown = destination.standing(&lecture.record_id, &forgetful).await;
+    assert_eq!(unknown.unwrap(), Standing::Unknown);
+
     let asked = room.pod.requests().len();
     room.register(&lecture).await.unwrap();
     assert_eq!(

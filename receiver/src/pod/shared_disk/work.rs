@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use recording::RecordId;
 use reqwest::Method;
 use reqwest::multipart::Form;
 
@@ -11,7 +12,7 @@ use crate::pod::directory::{mount, place};
 use crate::pod::upload::progress::Key;
 use crate::pod::upload::video::{self, Video};
 use crate::pod::upload::{site, wording};
-use crate::pod::{Journal, Lecture, MediaFile, PodError, blocking};
+use crate::pod::{Journal, Lecture, MediaFile, PodError, Standing, blocking};
 
 const TELLING: &str = "telling Pod of the recording";
 const DESCRIBING: &str = "describing the video";
@@ -30,6 +31,28 @@ pub(super) struct Work<'a> {
     journal: &'a dyn Journal,
     pub(super) progress: Progress,
     pub(super) notes: Vec<String>,
+}
+
+/// Whether Pod still has the video of a recording.
+pub(super) async fn stands(
+    disk: &SharedDisk,
+    record_id: &RecordId,
+    journal: &dyn Journal,
+) -> Result<Standing, PodError> {
+    let known = disk.known(journal).await?;
+    let Some((known, Some(video))) = known.map(|known| {
+        let video = known.video;
+        (known, video)
+    }) else {
+        return Ok(Standing::Unknown);
+    };
+    let key = Key {
+        owner: known.owner,
+        // It is looked for among all that the owner has.
+        date_added: Timestamp::UNIX_EPOCH,
+    };
+    let found = video::find(&disk.api, &key, record_id, Some(video), true).await?;
+    Ok(found.map_or(Standing::Gone, |_| Standing::There))
 }
 
 impl<'a> Work<'a> {

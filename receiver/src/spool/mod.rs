@@ -5,7 +5,9 @@
 //! id in its name, `…~<id>.tar`, given by its upload or here, so that another file dropped under
 //! the same name is never mistaken for it.
 
-use std::collections::HashMap;
+mod strange;
+
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use recording::durable;
 
+pub(crate) use self::strange::{Strange, strange};
 use crate::import::{self, REJECTED};
 use crate::ledger::{Ledger, NewPackage};
 use crate::upload::{INCOMING, is_id, names_of, random_id};
@@ -27,6 +30,8 @@ pub(crate) struct Watched {
     spool: PathBuf,
     settle: Duration,
     seen: HashMap<String, (Look, Instant)>,
+    /// What nobody takes, and was told.
+    told: BTreeSet<Strange>,
 }
 
 /// What a file looked like.
@@ -52,6 +57,7 @@ impl Watched {
             spool: spool.into(),
             settle,
             seen: HashMap::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -61,15 +67,20 @@ impl Watched {
     /// # Errors
     /// The spool cannot be read, or the ledger failed.
     pub(crate) async fn look(&mut self, ledger: &Ledger) -> anyhow::Result<()> {
-        let spool = self.spool.clone();
-        let found = tokio::task::spawn_blocking(move || {
+        let (spool, settle) = (self.spool.clone(), self.settle);
+        let (found, strange) = tokio::task::spawn_blocking(move || {
             bring_back(&spool)?;
             let mut found = Vec::new();
             packages_in(&spool, "", DEPTH, &mut found)
-                .with_context(|| format!("cannot read the spool {}", spool.display()))?;
-            anyhow::Ok(found)
+                .and_then(|()| Ok((found, strange(&spool, settle)?)))
+                .with_context(|| format!("cannot read the spool {}", spool.display()))
         })
         .await??;
+        let strange = BTreeSet::from_iter(strange);
+        for one in strange.difference(&self.told) {
+            tracing::warn!("in the spool: {}", one.line());
+        }
+        self.told = strange;
         self.seen
             .retain(|file, _| found.iter().any(|(other, _)| other == file));
         for (file, look) in found {
@@ -180,9 +191,7 @@ fn packages_in(
 /// It comes back, as if it were dropped anew.
 fn bring_back(spool: &Path) -> io::Result<()> {
     for tar in crate::upload::rejected(spool)? {
-        let mut reason = tar.clone().into_os_string();
-        reason.push(".reason");
-        let reason = PathBuf::from(reason);
+        let reason = import::reason_path(&tar);
         let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified());
         let (Ok(changed), Ok(rejected)) = (modified(&tar), modified(&reason)) else {
             continue;
