@@ -40,6 +40,8 @@ pub(crate) enum Cause {
     FilesChanged,
     /// The files, or the outbox itself, cannot be read or written.
     Disk,
+    /// What lies between, a proxy or a web server, does not let the node through.
+    ProxyRefused,
     /// The settings do not allow an attempt.
     Settings,
 }
@@ -57,6 +59,7 @@ impl Cause {
                 | Cause::TokenRefused
                 | Cause::NodeCordoned
                 | Cause::NodeDisabled
+                | Cause::ProxyRefused
                 | Cause::SpoolMissing
                 | Cause::SpoolRefused
                 | Cause::ReceiverFull
@@ -69,7 +72,11 @@ impl Cause {
     pub(crate) fn nothing_reached(self) -> bool {
         matches!(
             self,
-            Cause::ReceiverDown | Cause::Dns | Cause::Tls | Cause::SpoolMissing
+            Cause::ReceiverDown
+                | Cause::Dns
+                | Cause::Tls
+                | Cause::ProxyRefused
+                | Cause::SpoolMissing
         )
     }
 
@@ -78,6 +85,7 @@ impl Cause {
         matches!(
             self,
             Cause::TokenRefused
+                | Cause::ProxyRefused
                 | Cause::TooLarge
                 | Cause::SpoolRefused
                 | Cause::Protocol
@@ -110,6 +118,7 @@ impl Cause {
             Cause::Rejected => "rejected",
             Cause::FilesChanged => "files changed",
             Cause::Disk => "disk",
+            Cause::ProxyRefused => "proxy refuses",
             Cause::Settings => "settings",
         }
     }
@@ -122,6 +131,8 @@ pub(crate) struct Failure {
     pub(crate) cause: Cause,
     /// What happened, where, and what to do.
     pub(crate) message: String,
+    /// What mends it, for `check`: a command where there is one.
+    pub(crate) mend: Option<String>,
 }
 
 impl Failure {
@@ -129,7 +140,13 @@ impl Failure {
         Failure {
             cause,
             message: message.into(),
+            mend: None,
         }
+    }
+
+    pub(crate) fn mended_by(mut self, mend: impl Into<String>) -> Failure {
+        self.mend = Some(mend.into());
+        self
     }
 
     pub(crate) fn disk(message: impl Into<String>) -> Failure {

@@ -154,8 +154,9 @@ fn answered(written: io::Result<()>, code: u8) -> Result<u8, Error> {
 }
 
 fn log_to_stderr(format: LogFormat) {
-    let level = tracing_subscriber::EnvFilter::try_from_env("BBB2POD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let level = tracing_subscriber::EnvFilter::try_from_env("BBB2POD_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("info,rustls_platform_verifier=off")
+    });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(level)
         .with_target(false)

@@ -276,9 +276,14 @@ impl JobStatus {
                 });
                 writeln!(
                     out,
-                    "  {} since {}{next}",
+                    "  {} since {}{}{next}",
                     counted(self.attempts as usize, "failed attempt"),
-                    ago(problem.since, now)
+                    ago(problem.since, now),
+                    if self.attempts > 1 {
+                        format!(", the last {}", ago(problem.last, now))
+                    } else {
+                        String::new()
+                    }
                 )?;
             }
             (State::WaitingForConfirmation, _, _) => {

@@ -166,6 +166,68 @@ fn through_a_proxy() {
 }
 
 #[test]
+fn a_proxy_that_is_down_or_refuses_is_not_taken_for_the_receiver() {
+    let refusing = |answer: &'static str| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+                let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+            }
+        });
+        format!("http://{address}")
+    };
+    let refused =
+        "HTTP/1.1 403 Forbidden\r\ncontent-length: 13\r\nconnection: close\r\n\r\n<html>no</html";
+    let wants = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let down = "http://127.0.0.1:9".to_owned();
+    for (receiver, proxy, words, cause) in [
+        ("http", down.clone(), "does not answer", "receiver-down"),
+        ("https", down, "does not answer", "receiver-down"),
+        (
+            "http",
+            refusing(refused),
+            "not the receiver",
+            "proxy-refused",
+        ),
+        (
+            "https",
+            refusing(refused),
+            "does not let this node reach",
+            "proxy-refused",
+        ),
+        (
+            "http",
+            refusing(wants),
+            "wants a name and password",
+            "proxy-refused",
+        ),
+        (
+            "https",
+            refusing(wants),
+            "wants a name and password",
+            "proxy-refused",
+        ),
+    ] {
+        let node = published(&format!("{receiver}://receiver.invalid"), 1000);
+        let with_password = proxy.replace("http://", "http://me:secret@");
+        http(&node, &format!("proxy: \"{with_password}\""));
+        let ran = node.send();
+        assert_eq!(ran.code, 3, "{}", ran.err);
+        let problem = node.status()["jobs"][0]["problem"].clone();
+        assert_eq!(problem["cause"], cause, "{problem}");
+        let message = problem["message"].as_str().unwrap();
+        assert!(
+            message.contains(words) && message.contains(&format!("proxy {proxy} (http.proxy)")),
+            "{message}"
+        );
+        assert!(!message.contains("secret"), "{message}");
+    }
+}
+
+#[test]
 fn a_token_that_everybody_can_read_is_told() {
     let peer = Peer::start();
     let node = published(&peer.url(), 1000);

@@ -275,7 +275,7 @@ fn causes_are_told_apart() {
             "secret-token",
             "tls",
             3,
-            "ca_file",
+            "nobody speaks TLS",
         ),
         (peer.url(), "wrong", "token-refused", 2, "token"),
         (peer.url(), "two\nlines", "settings", 2, "http.token_file"),

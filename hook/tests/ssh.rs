@@ -187,13 +187,19 @@ fn what_ssh_and_rrsync_refuse_is_one_clear_line() {
             "authorized_keys",
         ),
         ("node", "nobody", "/", "tls", "ssh-keyscan"),
-        ("node", "changed", "/", "tls", "ssh-keyscan"),
+        (
+            "node",
+            "changed",
+            "/",
+            "tls",
+            "shows another key than before",
+        ),
         (
             "node",
             "known_hosts",
             "/../elsewhere/",
             "spool-refused",
-            "counts from there",
+            "counts from that folder",
         ),
     ] {
         let node = sshd.node(key, hosts, path, 1000);
@@ -214,6 +220,18 @@ fn what_ssh_and_rrsync_refuse_is_one_clear_line() {
             checked.out,
             checked.err
         );
+        // What mends it is about ssh, too.
+        let mends = checked.out.lines().filter(|l| l.contains("→ "));
+        assert!(
+            mends
+                .clone()
+                .any(|l| ["ssh-key", "rrsync", "rsync.destination"]
+                    .iter()
+                    .any(|w| l.contains(w))),
+            "{}",
+            checked.out
+        );
+        assert!(!checked.out.contains("http."), "{}", checked.out);
     }
     let node = sshd.node("node", "known_hosts", "/", 1000);
     let checked = node.run(&["check"]);

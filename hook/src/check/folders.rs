@@ -80,10 +80,12 @@ fn files(settings: &Settings, user: &User) -> Vec<Finding> {
         let file = file?;
         let (shown, name) = (file.display(), &user.name);
         user.reads(file).err().map(|why| {
-            Finding::fail(
-                format!("{key} {shown}: as {name}: {why}"),
-                format!("chown {name} {shown} && chmod {mode} {shown}"),
-            )
+            let mend = match (file.exists(), key) {
+                (true, _) => format!("chown {name} {shown} && chmod {mode} {shown}"),
+                (false, "http.token_file") => "bbb2pod-hook enroll URL --code CODE".to_owned(),
+                (false, _) => format!("put the file there, or set {key} to where it is"),
+            };
+            Finding::fail(format!("{key} {shown}: as {name}: {why}"), mend)
         })
     });
     unreadable.collect()
@@ -272,6 +274,12 @@ fn mounted(settings: &Settings, outbox: &Path) -> Option<Finding> {
     if settings.transport == TransportKind::Http {
         return None;
     }
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let group = settings.directory.group.as_deref();
+    if group.is_some_and(|name| group_id(&groups, name).is_none()) {
+        // Told by `group`, with what mends it.
+        return None;
+    }
     match Transport::open(settings, outbox) {
         Err(e) => Some(Finding::fail(
             e.to_string(),
@@ -295,7 +303,17 @@ fn group(settings: &Settings, user: &User) -> Option<Finding> {
     Some(if group_id(&groups, name).is_none() {
         Finding::fail(
             format!("directory.group: there is no group {name} on this node"),
-            format!("groupadd --gid GID {name}, with the number that it has on the share"),
+            format!(
+                "groupadd --gid GID {name} && usermod -a -G {name} {}, with the number that the \
+                 group has where the share is: stat -c %g {}",
+                user.name,
+                settings
+                    .directory
+                    .spool_dir
+                    .as_deref()
+                    .unwrap_or(Path::new("/"))
+                    .display()
+            ),
         )
     } else if user.uid != 0 && !user.groups.contains(name) {
         Finding::fail(

@@ -46,13 +46,17 @@ fn rsync(settings: &Settings, node: &Node) -> Finding {
         .and_then(|runtime| runtime.block_on(transport.try_way()));
     match tried {
         Ok(()) => Finding::ok("rsync reaches its destination (nothing was sent)"),
-        Err(e) => failure(&e, settings),
+        Err(e) => failure(&e),
     }
 }
 
 fn receiver(settings: &Settings, node: &Node) -> Vec<Finding> {
     let receiver = match Receiver::open(settings) {
         Ok(receiver) => receiver,
+        // That a file cannot be read is told already, with what mends it.
+        Err(_) if settings.http.ca_file.as_ref().is_some_and(|f| !f.is_file()) => {
+            return Vec::new();
+        }
         Err(e) => {
             return vec![Finding::fail(
                 e.to_string(),
@@ -74,7 +78,7 @@ fn receiver(settings: &Settings, node: &Node) -> Vec<Finding> {
     let introduction = match receiver.wait(receiver.http.introduction()) {
         Ok(introduction) => introduction,
         Err(e) => {
-            findings.push(failure(&e, settings));
+            findings.push(failure(&e));
             return findings;
         }
     };
@@ -99,7 +103,7 @@ fn receiver(settings: &Settings, node: &Node) -> Vec<Finding> {
                 format!("of 1 MB only {bytes} bytes arrived"),
                 "look at the proxy before the receiver: it must not change bodies",
             ),
-            Err(e) => failure(&e, settings),
+            Err(e) => failure(&e),
         },
     );
     findings
@@ -230,23 +234,23 @@ fn clock(asked: Timestamp, answered: Timestamp, theirs: Timestamp) -> Finding {
     }
 }
 
-fn failure(failure: &Failure, settings: &Settings) -> Finding {
-    let mend = match failure.cause {
+fn failure(failure: &Failure) -> Finding {
+    let usual = match failure.cause {
         Cause::ReceiverDown | Cause::Timeout | Cause::Connection => {
             "systemctl status bbb2pod-receiver, there; a firewall between?"
         }
-        Cause::Dns => "getent hosts NAME; is the name in http.receiver right?",
-        Cause::Tls => "set http.ca_file to the certificates of your authority",
         Cause::TokenRefused => {
             "bbb2pod-receiver node enroll NAME, there; bbb2pod-hook enroll URL --code CODE, here"
         }
         Cause::NodeCordoned | Cause::NodeDisabled => "bbb2pod-receiver node enable NAME, there",
-        Cause::Settings if settings.transport == TransportKind::Http => {
-            "bbb2pod-hook enroll URL --code CODE"
-        }
+        Cause::Settings => "bbb2pod-hook enroll URL --code CODE",
         _ => "see the message",
     };
-    Finding::fail(failure.to_string(), mend)
+    let mend = failure.mend.clone();
+    Finding::fail(
+        failure.to_string(),
+        mend.unwrap_or_else(|| usual.to_owned()),
+    )
 }
 
 #[cfg(test)]

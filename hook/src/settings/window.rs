@@ -86,6 +86,7 @@ const LEAST_RATE: u64 = 64 * 1024;
 enum RateText {
     Number(u64),
     Text(String),
+    Other(serde::de::IgnoredAny),
 }
 
 impl TryFrom<RateText> for Rate {
@@ -94,6 +95,11 @@ impl TryFrom<RateText> for Rate {
     fn try_from(text: RateText) -> Result<Rate, String> {
         let rate = match text {
             RateText::Number(bytes) => bytes,
+            RateText::Other(_) => {
+                return Err(
+                    "that is no rate; write it as 20MB or 2.5MiB, or leave it out".to_owned(),
+                );
+            }
             RateText::Text(text) => {
                 let size = text.trim().trim_end_matches("/s").trim_end();
                 let size: bytesize::ByteSize = size
@@ -162,5 +168,7 @@ mod tests {
         assert_eq!(rate("1000000").unwrap(), 1_000_000);
         assert!(rate("\"fast\"").is_err());
         assert!(rate("\"1KB\"").is_err());
+        let said = rate("-1").unwrap_err().to_string();
+        assert!(said.contains("write it as 20MB"), "{said}");
     }
 }

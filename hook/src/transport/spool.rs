@@ -106,9 +106,12 @@ pub(super) fn refused(path: &Path, error: &io::Error) -> Failure {
             Cause::SpoolRefused,
             "; BBB's user needs to write there: give the folder its group and mode 2775",
         ),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (Cause::ReceiverFull, "; make room in the spool")
-        }
+        io::ErrorKind::StorageFull => (Cause::ReceiverFull, "; make room in the spool"),
+        io::ErrorKind::QuotaExceeded => (
+            Cause::ReceiverFull,
+            "; raise the quota of BBB's user (or the group) where the share is, or make room in the \
+             spool",
+        ),
         io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle => {
             (Cause::SpoolMissing, "; is the share mounted?")
         }

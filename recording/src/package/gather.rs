@@ -1,8 +1,10 @@
 //! From a folder to a manifest: lists the files of a recording and takes their digests.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use walkdir::WalkDir;
@@ -108,14 +110,26 @@ pub fn gather(root: &Path, about: &About) -> Result<Manifest, GatherError> {
     })
 }
 
+/// Threads that take digests: a node has better things to do with the others.
+const THREADS: usize = 2;
+
+/// A file that was found.
+struct Found {
+    file: PathBuf,
+    /// Its name in the package.
+    path: String,
+    size: u64,
+}
+
 fn list(root: &Path, folder: &Path) -> Result<(Vec<FileEntry>, Vec<LeftOut>), GatherError> {
-    let mut files = Vec::new();
+    let mut found = Vec::new();
     let mut left_out = Vec::new();
     for entry in WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.map_err(|e| GatherError::Read {
+        let failed = |e: walkdir::Error| GatherError::Read {
             path: e.path().unwrap_or(folder).into(),
             source: e.into(),
-        })?;
+        };
+        let entry = entry.map_err(failed)?;
         let kind = entry.file_type();
         if kind.is_dir() {
             continue;
@@ -125,7 +139,11 @@ fn list(root: &Path, folder: &Path) -> Result<(Vec<FileEntry>, Vec<LeftOut>), Ga
             path: entry.path().into(),
         })?;
         if kind.is_file() {
-            files.push(digest_of(entry.path(), path)?);
+            found.push(Found {
+                path: path.to_owned(),
+                size: entry.metadata().map_err(failed)?.len(),
+                file: entry.into_path(),
+            });
         } else {
             let why = if kind.is_symlink() {
                 "a symbolic link"
@@ -138,7 +156,42 @@ fn list(root: &Path, folder: &Path) -> Result<(Vec<FileEntry>, Vec<LeftOut>), Ga
             });
         }
     }
-    Ok((files, left_out))
+    Ok((digests_of(found)?, left_out))
+}
+
+/// The digests of files, several at a time: one processor takes them more slowly than they can be
+/// sent.
+fn digests_of(mut found: Vec<Found>) -> Result<Vec<FileEntry>, GatherError> {
+    // The largest first, so that nobody is left alone with it at the end.
+    found.sort_by_key(|file| Reverse(file.size));
+    let next = AtomicUsize::new(0);
+    let take = || -> Result<Vec<FileEntry>, GatherError> {
+        let mut taken = Vec::new();
+        while let Some(file) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let entry = digest_of(&file.file, &file.path);
+            if entry.is_err() {
+                // Nobody needs the others any more.
+                next.store(found.len(), Ordering::Relaxed);
+            }
+            taken.push(entry?);
+        }
+        Ok(taken)
+    };
+    let threads = std::thread::available_parallelism()
+        .map_or(1, |n| n.get().min(THREADS))
+        .min(found.len());
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
+        let mut files = take()?;
+        for other in others {
+            let taken = other.join().map_err(|_| GatherError::Read {
+                path: found.first().map(|f| f.file.clone()).unwrap_or_default(),
+                source: io::Error::other("a thread broke off"),
+            })?;
+            files.extend(taken?);
+        }
+        Ok(files)
+    })
 }
 
 fn digest_of(file: &Path, path: &str) -> Result<FileEntry, GatherError> {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use recording::protocol::{NODE_STATE_HEADER, NodeStanding, Refusal};
 use reqwest::{Response, StatusCode, Url};
 
-use super::{Http, chain};
+use super::{Http, chain, distrust};
 use crate::failure::{Cause, Failure};
 
 /// Largest answer read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
 /// A request that got no answer.
-pub(super) fn failure(error: &reqwest::Error, url: &Url) -> Failure {
+pub(super) fn failure(error: &reqwest::Error, url: &Url, http: &Http) -> Failure {
     let place = url.origin().ascii_serialization();
     let words = chain(error);
     let refused = io_error(error).is_some_and(|e| {
@@ -26,15 +26,17 @@ pub(super) fn failure(error: &reqwest::Error, url: &Url) -> Failure {
         )
     });
     let lower = words.to_lowercase();
-    let (cause, message) = if lower.contains("dns error") || lower.contains("failed to lookup") {
-        let host = url.host_str().unwrap_or_default();
-        (
-            Cause::Dns,
-            format!(
-                "the name {host} in http.receiver cannot be found: {}",
-                last(error)
-            ),
-        )
+    let unknown_name = lower.contains("dns error") || lower.contains("failed to lookup");
+    if let Some(proxy) = &http.proxy
+        && (unknown_name || refused || lower.contains("tunnel error"))
+    {
+        return proxy.failure(&place, last(error), unknown_name, refused);
+    }
+    let host = url.host_str().unwrap_or_default();
+    let (cause, message) = if unknown_name {
+        let said = last(error);
+        let message = format!("the name {host} in http.receiver cannot be found: {said}");
+        return Failure::new(Cause::Dns, message).mended_by(format!("getent hosts {host}"));
     } else if refused {
         (
             Cause::ReceiverDown,
@@ -44,13 +46,7 @@ pub(super) fn failure(error: &reqwest::Error, url: &Url) -> Failure {
             ),
         )
     } else if is_tls(error, &lower) {
-        let advice = if words.contains("CaUsedAsEndEntity") {
-            "the server shows the authority's own certificate: give it one that the authority signed"
-        } else {
-            "set http.ca_file for a private authority"
-        };
-        let message = format!("no trust in {place}: {}; {advice}", last(error));
-        (Cause::Tls, message)
+        return distrust::failure(&place, host, &last(error));
     } else if error.is_timeout() {
         (Cause::Timeout, format!("{place} does not answer: {words}"))
     } else if error.is_connect() {
@@ -85,12 +81,17 @@ pub(super) async fn refused(doing: &str, answer: Response, http: &Http) -> Failu
         .map(|v| format!("; it asks to wait {v} s"))
         .unwrap_or_default();
     let decided = decided(&answer);
-    let said = said(&body(answer, http.stall_timeout).await);
+    let body = body(answer, http.stall_timeout).await;
+    let receivers_own = decided.is_some() || serde_json::from_slice::<Refusal>(&body).is_ok();
+    let said = said(&body);
     if let Some((cause, takes)) = decided {
         let message = format!(
             "{place} takes nothing{takes} of this node{said}; everything is kept here, and goes on by itself"
         );
         return Failure::new(cause, message);
+    }
+    if status.as_u16() == 407 || status.as_u16() == 403 && !receivers_own {
+        return on_the_way(doing, status, &said, &place, http);
     }
     let (cause, advice) = advice(status);
     let advice = advice
@@ -111,6 +112,22 @@ pub(super) fn decided(answer: &Response) -> Option<(Cause, &'static str)> {
         NodeStanding::Cordoned => Some((Cause::NodeCordoned, " new")),
         NodeStanding::Disabled => Some((Cause::NodeDisabled, "")),
     }
+}
+
+/// Somebody before the receiver does not let the request pass: a receiver would say why.
+fn on_the_way(doing: &str, status: StatusCode, said: &str, place: &str, http: &Http) -> Failure {
+    let who = match &http.proxy {
+        Some(proxy) => format!("the {proxy}"),
+        None => format!("a proxy or web server before {place}"),
+    };
+    let advice = if status.as_u16() == 407 {
+        "it wants a name and password: http://NAME:PASSWORD@HOST:PORT in http.proxy"
+    } else {
+        "it must let this node reach the receiver"
+    };
+    let message = format!("{doing}: {who} answered {status}{said}, not the receiver; {advice}");
+    let mend = format!("let this node reach {place}, there; what it says: curl -v {place}/healthz");
+    Failure::new(Cause::ProxyRefused, message).mended_by(mend)
 }
 
 fn advice(status: StatusCode) -> (Cause, &'static str) {

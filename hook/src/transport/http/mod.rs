@@ -3,7 +3,9 @@
 mod answers;
 mod api;
 mod chunks;
+mod distrust;
 mod pace;
+mod proxy;
 mod standing;
 mod upload;
 
@@ -36,6 +38,8 @@ pub(crate) struct Http {
     /// Ends with `/`.
     base: Url,
     token_file: PathBuf,
+    /// What requests pass on their way.
+    proxy: Option<proxy::Proxy>,
     stall_timeout: Duration,
     checksums: bool,
     /// What the receiver takes checksums in, once it has been asked.
@@ -84,6 +88,7 @@ impl Http {
         let client = builder.build().map_err(|e| wrong("http", chain(&e)))?;
         Ok(Http {
             client,
+            proxy: proxy::Proxy::of(section.proxy.as_deref(), &base),
             base,
             token_file,
             stall_timeout: std_duration(section.stall_timeout),
@@ -177,7 +182,7 @@ impl Http {
     ) -> Result<reqwest::Response, Failure> {
         match tokio::time::timeout(patience, request.send()).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(answers::failure(&e, url)),
+            Ok(Err(e)) => Err(answers::failure(&e, url, self)),
             Err(_) => Err(answers::stalled(url, patience)),
         }
     }

@@ -15,6 +15,8 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use super::chunks::{Algorithm, Chunk, Chunks, SMALLEST, adapted, body};
 use super::standing::{Standing, Step};
 use super::{Delivered, Http, Journal, answers};
+use tracing::info;
+
 use crate::failure::{Cause, Failure};
 use crate::stop::Stop;
 
@@ -77,7 +79,13 @@ impl<'a> Upload<'a> {
         let known = match place.and_then(|place| place.parse::<Url>().ok()) {
             // A place kept from before the receiver moved would get the token of the new one.
             Some(url) if url.origin() == self.http.base.origin() => {
-                self.offset(&url).await?.map(|offset| (url, offset))
+                let offset = self.offset(&url).await?;
+                if offset.is_none() {
+                    let record_id = &self.package.manifest().record_id;
+                    info!(%record_id, "the receiver no longer has what was sent so far: it expired, or was ended \
+                        there; the upload begins anew");
+                }
+                offset.map(|offset| (url, offset))
             }
             _ => None,
         };
@@ -232,7 +240,7 @@ impl<'a> Upload<'a> {
         let request = request.body(body(self.package.clone(), chunk, pace, moved.reporter()));
         let stall = self.http.stall_timeout;
         let answer = tokio::select! {
-            answer = request.send() => answer.map_err(|e| answers::failure(&e, url)),
+            answer = request.send() => answer.map_err(|e| answers::failure(&e, url, self.http)),
             () = moved.stalled(stall) => Err(answers::stalled(url, stall)),
         };
         let answer = match answer {

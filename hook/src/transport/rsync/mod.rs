@@ -3,6 +3,8 @@
 //! This is the one transport for which a package has to exist as a file; its space is checked
 //! first and freed afterwards. rsync itself resumes (`--partial-dir`) and renames at the end.
 
+mod complaints;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,9 +22,7 @@ use super::{Delivered, Journal, directory, spool};
 use crate::failure::{Cause, Failure};
 use crate::settings::{Settings, std_duration};
 use crate::stop::Stop;
-
-/// Lines of rsync's complaints that are kept.
-const LINES: usize = 6;
+use complaints::complaint;
 
 /// How to call rsync.
 #[derive(Clone, Debug)]
@@ -197,117 +197,9 @@ fn target(destination: &str, sub: Option<&str>) -> String {
     }
 }
 
-/// What rsync and ssh mean.
-fn complaint(code: Option<i32>, said: &str, destination: &str) -> Failure {
-    let lines: Vec<_> = said
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
-    let last = lines[lines.len().saturating_sub(LINES)..].join("; ");
-    let has = |words: &[&str]| words.iter().any(|w| said.contains(w));
-    let (cause, advice) = if has(&["Host key verification failed", "REMOTE HOST IDENTIFICATION"]) {
-        (
-            Cause::Tls,
-            "accept the host's key once as BBB's user: ssh-keyscan, then compare it",
-        )
-    } else if has(&["Permission denied (publickey", "@ERROR: auth failed"]) {
-        (
-            Cause::TokenRefused,
-            "put the node's public key into authorized_keys of the receiver's user",
-        )
-    } else if has(&["Could not resolve hostname", "Name or service not known"]) {
-        (Cause::Dns, "is the host in rsync.destination right?")
-    } else if has(&[
-        "Connection refused",
-        "No route to host",
-        "Network is unreachable",
-    ]) {
-        (
-            Cause::ReceiverDown,
-            "is the receiver's sshd or rsync daemon running?",
-        )
-    } else if has(&["rrsync", "@ERROR: Unknown module", "invalid rsync-command"]) {
-        (
-            Cause::SpoolRefused,
-            "rrsync allows one folder only: the path in rsync.destination counts from there",
-        )
-    } else if has(&["No space left on device", "Disk quota exceeded"]) {
-        (Cause::ReceiverFull, "make room in the spool")
-    } else if has(&["Permission denied", "read only", "Operation not permitted"]) {
-        (
-            Cause::SpoolRefused,
-            "the receiver's user must be able to write the spool",
-        )
-    } else if has(&["No such file or directory", "change_dir"]) {
-        (
-            Cause::SpoolMissing,
-            "the folder in rsync.destination must be there",
-        )
-    } else if matches!(code, Some(30 | 35)) || has(&["timed out", "timeout"]) {
-        (Cause::Timeout, "it goes on where it stopped")
-    } else {
-        (Cause::Connection, "it goes on where it stopped")
-    };
-    let code = code.map_or_else(|| "a signal".to_owned(), |c| c.to_string());
-    let message = format!("rsync to {destination} ended with {code}: {last}; {advice}");
-    Failure::new(cause, message)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn complaints_are_told_apart() {
-        for (code, said, cause) in [
-            (
-                255,
-                "Host key verification failed.\r\nrsync: connection unexpectedly closed",
-                Cause::Tls,
-            ),
-            (
-                255,
-                "spool@h: Permission denied (publickey).",
-                Cause::TokenRefused,
-            ),
-            (
-                255,
-                "ssh: Could not resolve hostname h: Name or service not known",
-                Cause::Dns,
-            ),
-            (
-                10,
-                "rsync: [sender] failed to connect to h: Connection refused (111)",
-                Cause::ReceiverDown,
-            ),
-            (12, "/usr/bin/rrsync: unsafe path", Cause::SpoolRefused),
-            (
-                11,
-                "rsync: write failed on \"x\": No space left on device (28)",
-                Cause::ReceiverFull,
-            ),
-            (
-                23,
-                "rsync: mkstemp \"/x\" failed: Permission denied (13)",
-                Cause::SpoolRefused,
-            ),
-            (
-                30,
-                "rsync error: timeout in data send/receive (code 30)",
-                Cause::Timeout,
-            ),
-            (
-                12,
-                "rsync: connection unexpectedly closed (0 bytes received so far)",
-                Cause::Connection,
-            ),
-        ] {
-            let failure = complaint(Some(code), said, "spool@h:/");
-            assert_eq!(failure.cause, cause, "{said}");
-            assert!(failure.message.contains("spool@h:/"));
-        }
-    }
 
     #[test]
     fn targets() {
