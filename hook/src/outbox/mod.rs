@@ -3,6 +3,7 @@
 //! A job appears by rename when it is complete and durable, and leaves by rename into `done/`
 //! when it is confirmed; whatever is killed in between leaves the one state or the other.
 
+pub(crate) mod arrivals;
 mod confirmed;
 pub(crate) mod digests;
 mod errors;

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::bbb::Node;
 use crate::error::Error;
 use crate::failure::{Cause, Failure};
+use crate::outbox::arrivals::Arrivals;
 use crate::outbox::job::Job;
 use crate::outbox::lock::SenderLock;
 use crate::outbox::{Done, Outbox, Outcome};
@@ -32,8 +33,10 @@ use attempt::{Reached, Sender};
 use queue::{Entry, Kind, Queue};
 use report::Reporting;
 
-/// How often the outbox is looked at for new jobs.
+/// How often the outbox is looked at for new jobs, where nothing tells of them.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often the clock is looked at, where new jobs are told of.
+const TICK: Duration = Duration::from_secs(2);
 /// How long running uploads may take to reach the end of their chunk when asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// Pauses between questions for a confirmation.
@@ -159,6 +162,16 @@ async fn lock(
     }
 }
 
+/// Waits for a change in the outbox; for ever where nothing tells of it.
+async fn next(arrivals: Option<&mut Arrivals>) {
+    if let Some(arrivals) = arrivals
+        && arrivals.next().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
 /// A job that came back from an attempt.
 struct Back {
     name: String,
@@ -188,6 +201,7 @@ struct Run {
 impl Run {
     async fn run(mut self, signals: &mut Signals) -> std::io::Result<Tally> {
         let mut deadline = None;
+        let mut arrivals = Arrivals::in_folder(self.sender.outbox.dir()).ok();
         loop {
             self.queue
                 .look(&self.sender.outbox, self.mode != Mode::Watch)?;
@@ -210,7 +224,8 @@ impl Run {
                     return Ok(self.tally);
                 }
             }
-            let nap = self.queue.nap(Timestamp::now()).min(LOOK);
+            let tick = if arrivals.is_some() { TICK } else { LOOK };
+            let nap = self.queue.nap(Timestamp::now()).min(tick);
             tokio::select! {
                 Some(back) = self.running.join_next(), if !self.running.is_empty() => {
                     self.take_back(back);
@@ -218,6 +233,7 @@ impl Run {
                         deadline = None;
                     }
                 }
+                () = next(arrivals.as_mut()) => self.queue.list_anew(),
                 () = tokio::time::sleep(nap) => {}
                 () = signals.any() => {
                     info!("stopping; running uploads go on at the next start");

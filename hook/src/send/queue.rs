@@ -84,6 +84,11 @@ impl Entry {
 }
 
 impl Queue {
+    /// Something has changed, whatever the outbox's time of change says.
+    pub(super) fn list_anew(&mut self) {
+        self.listed = None;
+    }
+
     /// Takes in new jobs and drops those that left.
     ///
     /// # Errors
