@@ -74,6 +74,9 @@ pub(crate) struct Config {
     /// Who is told when somebody is needed; nobody when this is not given.
     #[serde(default)]
     pub(crate) notify: Option<NotifyConfig>,
+    /// Where all of this was read, and what stood there.
+    #[serde(skip)]
+    source: (PathBuf, String),
 }
 
 /// Limits on uploads.
@@ -144,7 +147,25 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or a key or value is wrong; the message names it.
     pub(crate) fn read(path: &Path) -> Result<Config, SettingsError> {
-        let config: Config = settings::read(path)?;
+        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+            path: path.into(),
+            source,
+        })?;
+        Config::from_text(path, &text)
+    }
+
+    /// The file that this was read from, and what stood in it.
+    pub(crate) fn source(&self) -> (&Path, &str) {
+        (&self.source.0, &self.source.1)
+    }
+
+    /// Reads and checks what such a file holds; `path` is named in errors.
+    ///
+    /// # Errors
+    /// A key or value is wrong; the message names it.
+    pub(crate) fn from_text(path: &Path, text: &str) -> Result<Config, SettingsError> {
+        let mut config: Config = settings::from_text(path, text)?;
+        config.source = (path.into(), text.to_owned());
         let is_origin = |text: &String| {
             let host = text
                 .strip_prefix("https://")

@@ -30,6 +30,7 @@ mod servers;
 mod source;
 mod spool;
 mod systemd;
+mod tenants;
 mod token;
 mod upload;
 mod web;

@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::moodle_message::Messages;
 use crate::owners::Finders;
 use crate::pod::{self, Finding, Severity};
+use crate::tenants::Context;
 
 /// Videos with trouble in Pod that are named.
 const TROUBLES_SHOWN: usize = 20;
@@ -60,6 +61,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     findings.extend(messages(&config).await);
     findings.extend(super::notify::check(&config).await);
+    findings.extend(tenants(&config).await);
     if args.json {
         println!("{}", serde_json::to_string(&findings)?);
     } else {
@@ -77,6 +79,41 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let wrong = findings.iter().any(|f| f.severity == Severity::Wrong);
     Ok(ExitCode::from(u8::from(wrong)))
+}
+
+/// Whether each tenant's Pod takes what it is to be given.
+async fn tenants(config: &Config) -> Vec<Finding> {
+    let (Ok(ledger), Ok(links)) = (
+        Ledger::open(&config.database).await,
+        super::serve::video_links(config),
+    ) else {
+        // Told already.
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for tenant in ledger.tenants().await.unwrap_or_default() {
+        let name = &tenant.name;
+        let settings = ledger.tenant_settings(name).await.ok().flatten();
+        let of_it = match Context::open(name, config, &links, &settings.unwrap_or_default()) {
+            Ok(context) => {
+                let mut of_it = context.destination.check().await;
+                if let Some(finders) = &context.finders {
+                    of_it.extend(finders.check().await);
+                }
+                of_it
+            }
+            Err(error) => vec![Finding::wrong(
+                error.to_string(),
+                format!("bbb2pod-receiver tenant setting list {name}"),
+            )],
+        };
+        findings.extend(of_it.into_iter().map(|finding| Finding {
+            what: format!("tenant {name}: {}", finding.what),
+            ..finding
+        }));
+    }
+    ledger.close().await;
+    findings
 }
 
 /// Whether each folder can be written, tried by writing.

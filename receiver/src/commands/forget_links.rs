@@ -27,12 +27,15 @@ pub(super) struct Args {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// In the Pod of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
     #[command(flatten)]
     config: ConfigArg,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = args.config.read()?;
+    let config = args.config.read_for(args.tenant.as_deref()).await?;
     let DestinationConfig::External(external) = &config.destination else {
         let why = "forget-links needs destination.kind external, and its database, in the settings";
         return Err(Usage(why.to_owned()).into());

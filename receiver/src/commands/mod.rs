@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod add_to_tenant;
 mod backfill;
 mod check;
 mod erase;
@@ -15,6 +16,7 @@ mod recording;
 mod register;
 mod serve;
 mod status;
+mod tenant;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -113,6 +115,9 @@ Exit codes: 0 done, 1 failed for a reason that may pass, 2 usage or input, 3 ser
     /// Messages to people who are needed
     #[command(subcommand)]
     Notify(notify::Command),
+    /// For whom recordings are kept, each with a Pod of its own
+    #[command(subcommand)]
+    Tenant(Box<tenant::Command>),
     /// Write man pages and shell completions into a folder
     #[command(hide = true)]
     Manual(manual::Args),
@@ -134,6 +139,25 @@ struct ConfigArg {
 impl ConfigArg {
     fn read(&self) -> Result<Config, SettingsError> {
         Config::read(&self.config)
+    }
+
+    /// The settings as they are for a tenant; those of the file when none is named.
+    async fn read_for(&self, tenant: Option<&str>) -> anyhow::Result<Config> {
+        let config = self.read()?;
+        let Some(tenant) = tenant else {
+            return Ok(config);
+        };
+        let ledger = Ledger::open_existing(&config.database).await?;
+        let settings = ledger.tenant_settings(tenant).await?;
+        let settings = settings.ok_or_else(|| tenant::unknown(tenant))?;
+        Ok(crate::tenants::with(&config, &settings)?)
+    }
+
+    /// The settings as they are for the tenant whose a recording is.
+    async fn read_of(&self, id: &::recording::RecordId) -> anyhow::Result<Config> {
+        let ledger = self.existing_ledger().await?;
+        let tenant = ledger.tenant_of(id).await?;
+        self.read_for(tenant.as_deref()).await
     }
 
     /// Opens the ledger that the settings name, if the service has made it.
@@ -170,6 +194,7 @@ pub fn run() -> ExitCode {
         Command::Node(command) => within_runtime(node::run(command)),
         Command::Person(command) => within_runtime(person::run(command)),
         Command::Notify(command) => within_runtime(notify::run(command)),
+        Command::Tenant(command) => within_runtime(tenant::run(*command)),
         Command::Manual(args) => write_manual(&args),
     };
     done.unwrap_or_else(|error| {

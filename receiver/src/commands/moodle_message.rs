@@ -36,13 +36,16 @@ pub(super) struct Args {
     /// Write also where somebody took the message out
     #[arg(long)]
     again: bool,
+    /// For the recordings of this tenant, by its settings
+    #[arg(long)]
+    tenant: Option<String>,
     #[command(flatten)]
     config: ConfigArg,
 }
 
 /// Writes or removes the messages, Moodle after Moodle.
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = args.config.read()?;
+    let config = args.config.read_for(args.tenant.as_deref()).await?;
     let (Some(section), Some(owners)) = (&config.moodle_message, &config.owners) else {
         let why = "the settings have no section moodle_message: it says who may write into Moodle";
         return Err(Usage(why.to_owned()).into());
@@ -56,7 +59,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(Usage(why.to_owned()).into());
     };
     let ledger = args.config.existing_ledger().await?;
-    let by_moodle = match moved(&config, owners, &ledger, &args.ids).await {
+    let tenant = args.tenant.as_deref();
+    let by_moodle = match moved(&config, owners, &ledger, tenant, &args.ids).await {
         Ok(moved) => moved,
         Err(error) => match error.downcast_ref::<OwnersError>() {
             Some(away) if away.is_unreachable() => {
@@ -131,6 +135,7 @@ async fn moved(
     config: &Config,
     owners: &OwnersConfig,
     ledger: &Ledger,
+    tenant: Option<&str>,
     ids: &[RecordId],
 ) -> anyhow::Result<BTreeMap<String, Vec<Moved>>> {
     let archive = Archive::open(&config.archive_dir)?;
@@ -139,6 +144,9 @@ async fn moved(
     let mut known = BTreeSet::new();
     for registered in ledger.registered_with_address().await? {
         let id = &registered.record_id;
+        if ledger.tenant_of(id).await?.as_deref() != tenant {
+            continue;
+        }
         known.insert(id.clone());
         let Some(subject) = Subject::of(ledger, &archive, id).await? else {
             continue;

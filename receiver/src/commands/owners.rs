@@ -31,11 +31,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = args.config.read()?;
     let id = args
         .record_id
         .parse()
         .map_err(|e: recording::names::InvalidName| Usage(e.to_string()))?;
+    let config = args.config.read_of(&id).await?;
     let ledger = Ledger::open_existing(&config.database).await?;
     let archive = Archive::open(&config.archive_dir)?;
     let Some(subject) = Subject::of(&ledger, &archive, &id).await? else {

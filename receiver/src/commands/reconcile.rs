@@ -8,6 +8,7 @@ use super::{ConfigArg, Usage, print};
 use crate::ledger::Ledger;
 use crate::pod;
 use crate::reconcile::{Scope, reconcile};
+use crate::tenants::Tenants;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -47,17 +48,18 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         let why = format!("there is no node {node}; see: bbb2pod-receiver node list");
         return Err(Usage(why).into());
     }
-    let destination = match args.no_pod {
+    let tenants = match args.no_pod {
         true => None,
         false => {
             let links = super::serve::video_links(&config)?;
-            Some(pod::destination(&config.destination, &links)?)
+            let destination = pod::destination(&config.destination, &links)?;
+            Some(Tenants::new(config.clone(), destination, None, links))
         }
     };
     let scope = Scope {
         node: args.node.as_deref(),
         deep: args.deep,
-        destination: destination.as_deref(),
+        tenants: tenants.as_ref(),
     };
     let found = reconcile(&config, &ledger, scope).await?;
     if args.json {

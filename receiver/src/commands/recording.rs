@@ -25,6 +25,9 @@ pub(super) enum Command {
         /// Only those in this state
         #[arg(long, value_enum)]
         state: Option<State>,
+        /// Only those of this tenant
+        #[arg(long)]
+        tenant: Option<String>,
         /// How many at most
         #[arg(long, default_value_t = 1000)]
         limit: u32,
@@ -79,6 +82,8 @@ Example:
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Give recordings to a tenant
+    AddToTenant(super::add_to_tenant::Args),
     /// Remove everything that is kept of a recording here; what is in Pod and on nodes stays there
     #[command(after_help = "Examples:
   See what would go:
@@ -150,12 +155,18 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List {
             state,
+            tenant,
             limit,
             json,
             config,
         } => {
             let ledger = config.existing_ledger().await?;
-            let recordings = ledger.recordings(state.map(State::as_str), limit).await?;
+            let most = if tenant.is_some() { u32::MAX } else { limit };
+            let mut recordings = ledger.recordings(state.map(State::as_str), most).await?;
+            if let Some(tenant) = &tenant {
+                recordings.retain(|r| r.tenant.as_ref() == Some(tenant));
+                recordings.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            }
             let told = ledger.all_node_states(None).await?;
             let line = |recording: &Recording| {
                 let of = |told: &&Told| told.record_id == recording.record_id;
@@ -214,6 +225,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             ledger.retry(&id, from).await?;
             eprintln!("{id} is due now; a running service takes it up within seconds.");
         }
+        Command::AddToTenant(args) => return super::add_to_tenant::run(args).await,
         Command::Erase {
             record_id,
             yes,
@@ -228,7 +240,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 /// Gives a recording the owners that somebody has chosen.
 async fn assign(config: &ConfigArg, id: &RecordId, users: Vec<String>) -> anyhow::Result<()> {
-    let settings = config.read()?;
+    let settings = config.read_of(id).await?;
     let ledger = Ledger::open_existing(&settings.database).await?;
     let stands = ledger.recording(id).await?.ok_or_else(|| unknown(id))?;
     if !can_be_assigned(stands.stage) {
@@ -351,6 +363,9 @@ async fn show(
                 .as_deref()
                 .unwrap_or("(dropped into the spool)")
         ));
+        if let Some(tenant) = &recording.tenant {
+            lines.push(format!("Tenant       {}", shown(tenant)));
+        }
         lines.push(format!("State        {}", state_line(recording)));
     }
     for (format, digest, _) in &formats {
@@ -474,6 +489,7 @@ fn as_json(recording: &Recording) -> serde_json::Value {
     json!({
         "record_id": recording.record_id,
         "node": recording.node,
+        "tenant": recording.tenant,
         "title": recording.title,
         "started_at": recording.started_at,
         "state": recording.state(),

@@ -65,7 +65,15 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     // What is wrong for all of them is said once.
-    shared.destination.prepare().await?;
+    shared
+        .tenants
+        .default_tenant()
+        .destination
+        .prepare()
+        .await?;
+    for tenant in shared.ledger.tenants().await? {
+        prepare(&shared, &tenant.name).await;
+    }
     let began = Instant::now();
     let tally = match args.dry_run {
         true => rehearse(&shared, ids, args.json).await?,
@@ -73,8 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let recordings = tally.done + tally.failed;
     let each = |asked: u64| asked as f64 / recordings.max(1) as f64;
-    let asked = shared.destination.asked();
-    let of_owners = shared.finders.as_ref().map_or(0, |finders| finders.asked());
+    let (asked, of_owners) = shared.tenants.asked().await;
     eprintln!(
         "{recordings} recordings in {:.1} s, {} of them cannot be registered; {asked} questions to Pod, \
          {:.2} for each recording; {of_owners} to find owners, {:.2} for each",
@@ -85,6 +92,23 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     shared.ledger.close().await;
     Ok(ExitCode::from(u8::from(tally.failed > 0)))
+}
+
+/// Looks whether a tenant's Pod has what is named in its settings. What is wrong there is no other's
+/// concern, and is said again for each of its recordings.
+async fn prepare(shared: &Shared, tenant: &str) {
+    let context = shared.tenants.named(&shared.ledger, Some(tenant)).await;
+    let prepared = match &context {
+        Ok(context) => context
+            .destination
+            .prepare()
+            .await
+            .map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(why) = prepared {
+        eprintln!("bbb2pod-receiver: tenant {tenant}: {why}");
+    }
 }
 
 #[derive(Default)]

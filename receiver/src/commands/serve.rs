@@ -19,6 +19,7 @@ use crate::ledger::Ledger;
 use crate::owners::Finders;
 use crate::pipeline::{self, Shared};
 use crate::pod::{PodError, VideoLinks};
+use crate::tenants::Tenants;
 use crate::upload::Uploads;
 use crate::web::metrics::Metrics;
 use crate::web::video::{Addresses, KeyError, Videos};
@@ -121,7 +122,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Looks whether Pod has what the settings name. What is wrong in them ends the service before it
 /// begins; a Pod that is down does not, as recordings can be taken in meanwhile.
 async fn prepare(shared: &Shared) -> Result<(), PodError> {
-    match tokio::time::timeout(PREPARING, shared.destination.prepare()).await {
+    let destination = &shared.tenants.default_tenant().destination;
+    match tokio::time::timeout(PREPARING, destination.prepare()).await {
         Ok(Err(error)) if error.is_about_settings() => return Err(error),
         Ok(Err(error)) => tracing::error!(%error, "Pod cannot be asked; trying again later"),
         Err(_) => tracing::error!("Pod does not answer; trying again later"),
@@ -147,21 +149,15 @@ pub(super) async fn assemble(
         stopping,
     )
     .with_context(|| format!("cannot open the spool {}", config.spool_dir.display()))?;
-    let destination = pod::destination(&config.destination, &video_links(&config)?)?;
+    let links = video_links(&config)?;
+    let destination = pod::destination(&config.destination, &links)?;
     let finders = config
         .owners
         .as_ref()
         .map(|owners| Finders::new(owners, &config.destination))
         .transpose()?;
-    Ok(Shared::new(
-        config,
-        ledger,
-        archive,
-        uploads,
-        destination,
-        finders,
-        wake,
-    ))
+    let tenants = Tenants::new(config.clone(), destination, finders, links);
+    Ok(Shared::new(config, ledger, archive, uploads, tenants, wake))
 }
 
 fn addresses(config: &Config) -> Result<Addresses, KeyError> {

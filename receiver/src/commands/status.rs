@@ -33,6 +33,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let packages = ledger.package_counts().await?;
     let (failing, why) = ledger.failing_packages().await?;
     let nodes = ledger.nodes().await?;
+    let tenants = ledger.tenant_counts().await?.into_iter();
+    let tenants: Vec<_> = tenants
+        .filter_map(|(tenant, state, n)| Some((tenant?, state, n)))
+        .collect();
     let on_way = upload::under_way(&config.spool_dir)?;
     let rejected = upload::rejected(&config.spool_dir)?;
     let strange = spool::strange(&config.spool_dir, config.import.settle)?;
@@ -60,6 +64,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 "uploads": on_way.len(), "upload_bytes": on_way.iter().sum::<u64>(),
                 "free": free, "keep_free": keep_free, "takes_uploads": takes_uploads,
             },
+            "tenants": tenants.iter().map(|(tenant, state, n)| json!({
+                "tenant": tenant, "state": state, "recordings": n,
+            })).collect::<Vec<_>>(),
             "nodes": nodes.iter().map(|node| json!({
                 "name": node.name, "state": node.state, "seen_at": node.seen_at,
                 "report": node.report.as_ref().map(|(report, _)| report),
@@ -100,6 +107,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             lines.push(format!(
                 "Failing     {failing} packages could not be imported and are tried again: {why}"
             ));
+        }
+        for (tenant, state, n) in &tenants {
+            lines.push(format!("Tenant      {tenant}: {n} {state}"));
         }
         for node in &nodes {
             lines.push(format!("Node        {}", super::node::as_line(node)));

@@ -27,6 +27,8 @@ pub(crate) struct Wanted {
     standing: Standing,
     /// A note; stays as it is when not given.
     pub(crate) comment: Option<String>,
+    /// The tenant whose its recordings are; stays as it is when not given.
+    pub(crate) tenant: Option<String>,
     /// Hashes of its tokens by name; they stay as they are when not given.
     pub(crate) tokens: Option<BTreeMap<String, String>>,
 }
@@ -63,6 +65,7 @@ struct Node {
     state: Option<NodeStanding>,
     enabled: Option<bool>,
     comment: Option<String>,
+    tenant: Option<String>,
     tokens: Option<Unique<TokenHash>>,
 }
 
@@ -143,6 +146,7 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<Vec<Wanted>, SettingsError
             name,
             standing,
             comment: node.comment,
+            tenant: node.tenant,
             tokens: tokens.map(|tokens| hashes(tokens).collect()),
         });
     }
@@ -178,6 +182,9 @@ pub(crate) fn export(nodes: &[Present]) -> String {
         );
         if let Some(comment) = &node.comment {
             text += &format!("    comment: {}\n", quoted(comment));
+        }
+        if let Some(tenant) = &node.tenant {
+            text += &format!("    tenant: {}\n", quoted(tenant));
         }
         text += if node.tokens.is_empty() {
             "    tokens: {}\n"

@@ -15,6 +15,8 @@ pub(crate) struct Spec {
     pub(crate) state: Option<NodeStanding>,
     /// A note; an empty one takes it away.
     pub(crate) comment: Option<String>,
+    /// The tenant whose its recordings are; an empty one means nobody in particular.
+    pub(crate) tenant: Option<String>,
 }
 
 impl Spec {
@@ -43,6 +45,8 @@ pub(crate) struct Present {
     pub(crate) state: NodeStanding,
     /// What was noted of it.
     pub(crate) comment: Option<String>,
+    /// The tenant whose its recordings are.
+    pub(crate) tenant: Option<String>,
     /// Names and hashes of its tokens.
     pub(crate) tokens: Vec<(String, String)>,
     /// Why it may still have something to send; `None` when nothing waits, as far as it has told.
@@ -87,6 +91,11 @@ impl Change {
                 }
                 if spec.comment.is_some() {
                     what.push(format!("change the comment of {node}"));
+                }
+                match spec.tenant.as_deref() {
+                    None => {}
+                    Some("") => what.push(format!("take {node} from its tenant")),
+                    Some(tenant) => what.push(format!("give {node} to tenant {tenant}")),
                 }
                 what.join(", ")
             }
@@ -171,7 +180,7 @@ fn unwanted(node: &Present, mode: Mode) -> Option<Change> {
             node: node.name.clone(),
             spec: Spec {
                 state: Some(NodeStanding::Cordoned),
-                comment: None,
+                ..Spec::default()
             },
         }),
         Mode::Cordon => None,
@@ -184,14 +193,19 @@ fn one(node: Option<&Present>, wanted: &Wanted) -> Option<Change> {
         let spec = Spec {
             state: Some(wanted.state_from(NodeStanding::Enabled)),
             comment: wanted.comment.clone(),
+            tenant: wanted.tenant.clone(),
         };
         return Some(Change::Add { node: name, spec });
     };
     let state = wanted.state_from(node.state);
-    let comment = wanted.comment.clone();
+    let differs = |wanted: &Option<String>, is: &Option<String>| {
+        let is = is.as_deref().unwrap_or_default();
+        wanted.clone().filter(|wanted| wanted != is)
+    };
     let spec = Spec {
         state: Some(state).filter(|state| *state != node.state),
-        comment: comment.filter(|c| c.as_str() != node.comment.as_deref().unwrap_or_default()),
+        comment: differs(&wanted.comment, &node.comment),
+        tenant: differs(&wanted.tenant, &node.tenant),
     };
     (!spec.is_empty()).then_some(Change::Update { node: name, spec })
 }

@@ -15,6 +15,7 @@ fn present(name: &str, state: NodeStanding, busy: bool) -> Present {
         name: name.to_owned(),
         state,
         comment: None,
+        tenant: None,
         tokens: vec![("first".to_owned(), hash("t"))],
         busy: busy.then(|| "1 waits".to_owned()),
     }
@@ -75,6 +76,8 @@ fn nodes_that_the_file_names() {
             Some("enable a, change the comment of a"),
         ),
         (Enabled, "{comment: ''}", None),
+        (Enabled, "{tenant: ''}", None),
+        (Enabled, "{tenant: law}", Some("give a to tenant law")),
     ];
     for (state, yaml, expected) in cases {
         // Whatever waits on it, and whatever the mode.
@@ -134,6 +137,7 @@ fn what_is_exported_changes_nothing_when_it_is_read() {
     ];
     nodes[0].comment = Some("it's \"old\": # { é\n- yes".to_owned());
     nodes[1].tokens.clear();
+    nodes[2].tenant = Some("law".to_owned());
     nodes[2].tokens.push(("2026-11-26".to_owned(), hash("v")));
     let text = export(&nodes);
     for mode in [Mode::Keep, Mode::Cordon, Mode::Force] {

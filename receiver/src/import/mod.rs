@@ -23,7 +23,7 @@ use plain::Plain;
 pub(crate) use unpack::Limits;
 pub(crate) use unpack::{Content, UnpackError, unpack};
 
-use crate::ledger::{Imported, Ledger, LedgerError, Package};
+use crate::ledger::{Hints, Imported, Ledger, LedgerError, Package};
 
 /// The folder in the spool for packages that could not be imported.
 pub(crate) const REJECTED: &str = "rejected";
@@ -353,7 +353,17 @@ fn describe(manifest: &Manifest) -> Imported {
             .and_then(|m| m.start)
             .or_else(|| started_by_id(&manifest.record_id)),
         warnings,
+        hints: Hints {
+            tenant_id: metadata.and_then(|m| said(m, "tenant-id")),
+            server: metadata.and_then(|m| said(m, "bbb-origin-server-name")),
+        },
     }
+}
+
+/// What a meeting says under a meta key.
+fn said(metadata: &recording::Metadata, key: &str) -> Option<String> {
+    let value = metadata.meta(key)?.trim();
+    (!value.is_empty()).then(|| value.to_owned())
 }
 
 /// BBB's record ids end in the meeting's start, in milliseconds.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use recording::{Digest, PlaybackFormat, RecordId};
 use sqlx::Row;
 
+use super::tenants::{self, Hints};
 use super::{Ledger, LedgerError, Level, Package, now, parsed, signed, story, time};
 
 /// Most warnings of one import that go into the story.
@@ -31,6 +32,8 @@ pub(crate) struct Imported {
     pub(crate) started_at: Option<Timestamp>,
     /// What is odd about it.
     pub(crate) warnings: Vec<String>,
+    /// What it says of whose it is.
+    pub(crate) hints: Hints,
 }
 
 impl Ledger {
@@ -54,9 +57,11 @@ impl Ledger {
             .await?;
         let before: Option<String> = before.map(|row| row.try_get("digest")).transpose()?;
         let is_new = before.as_deref() != Some(digest.as_str());
+        // Whose it is was decided when it first came; only `recording add-to-tenant` changes that.
+        let tenant = tenants::decide(&mut tx, package.node.as_deref(), &found.hints).await?;
         sqlx::query(
-            "INSERT INTO recordings (record_id, node, title, started_at, stage, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, 'media', ?5, ?5)
+            "INSERT INTO recordings (record_id, node, title, started_at, stage, created_at, updated_at, tenant)
+             VALUES (?1, ?2, ?3, ?4, 'media', ?5, ?5, ?6)
              ON CONFLICT (record_id) DO UPDATE SET
                  node = coalesce(excluded.node, node), title = coalesce(excluded.title, title),
                  started_at = coalesce(excluded.started_at, started_at), updated_at = excluded.updated_at",
@@ -66,6 +71,7 @@ impl Ledger {
         .bind(&found.title)
         .bind(found.started_at.map(Timestamp::as_millisecond))
         .bind(now())
+        .bind(tenant)
         .execute(&mut *tx)
         .await?;
         if is_new {
@@ -213,7 +219,7 @@ async fn settle(
 #[cfg(test)]
 mod tests {
     use super::super::Stage;
-    use super::super::testing::{arrive, ledger};
+    use super::super::testing::{arrive, due, ledger};
     use super::*;
     use recording::protocol::PackageStatus;
 
@@ -223,10 +229,7 @@ mod tests {
         let id: RecordId = "r-1".parse().unwrap();
         let (package, found) = arrive(&ledger, "p1", "one", 1).await;
         ledger.archived(&package, &found).await.unwrap();
-        assert_eq!(
-            ledger.recordings_due().await.unwrap(),
-            [(id.clone(), Stage::Media)]
-        );
+        assert_eq!(due(&ledger).await, [(id.clone(), Stage::Media)]);
         assert!(
             ledger
                 .advance(&id, Stage::Media, Stage::Done, "nothing to do")
@@ -243,10 +246,7 @@ mod tests {
 
         let (package, found) = arrive(&ledger, "p3", "two", 2).await;
         ledger.archived(&package, &found).await.unwrap();
-        assert_eq!(
-            ledger.recordings_due().await.unwrap(),
-            [(id.clone(), Stage::Media)]
-        );
+        assert_eq!(due(&ledger).await, [(id.clone(), Stage::Media)]);
         let states: Vec<_> = ledger
             .packages_of(&id, Some("bbb1"))
             .await

@@ -20,6 +20,7 @@ mod recordings;
 mod registrations;
 mod stage;
 mod story;
+mod tenants;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -38,9 +39,10 @@ pub(crate) use notices::Waiting;
 pub(crate) use owners::{Decided, can_be_assigned};
 pub(crate) use packages::{NewPackage, Package};
 pub(crate) use persons::{Mention, named_at};
-pub(crate) use registrations::Registered;
+pub(crate) use registrations::{Registered, place};
 pub(crate) use stage::{Recording, Stage};
 pub(crate) use story::Level;
+pub(crate) use tenants::{Hints, Moved, Setting, Tenant};
 pub(crate) use tokens::Token;
 
 /// The embedded migrations, run once each, in order.
@@ -88,6 +90,9 @@ pub(crate) enum LedgerError {
     /// The name is taken.
     #[error("{0}")]
     Taken(String),
+    /// A recording is another tenant's since the work on it began.
+    #[error("the recording was moved to another tenant meanwhile")]
+    Moved,
 }
 
 impl LedgerError {
@@ -232,6 +237,7 @@ pub(crate) mod testing {
             title: Some("Title".into()),
             started_at: None,
             warnings: vec!["odd".into()],
+            hints: super::Hints::default(),
         };
         let new = super::NewPackage {
             id: package_id.into(),
@@ -283,6 +289,14 @@ pub(crate) mod testing {
             .unwrap();
     }
 
+    /// What is due, and for which stage.
+    pub(crate) async fn due(ledger: &Ledger) -> Vec<(recording::RecordId, super::Stage)> {
+        let due = ledger.recordings_due().await.unwrap();
+        due.into_iter()
+            .map(|due| (due.record_id, due.stage))
+            .collect()
+    }
+
     /// A recording with one format in the archive.
     pub(crate) async fn archived(ledger: &Ledger, id: &str) -> recording::RecordId {
         let id: recording::RecordId = id.parse().unwrap();
@@ -295,6 +309,7 @@ pub(crate) mod testing {
             title: None,
             started_at: None,
             warnings: Vec::new(),
+            hints: super::Hints::default(),
         };
         let new = super::NewPackage {
             id: format!("package-{id}"),

@@ -18,6 +18,8 @@ pub(crate) struct Node {
     pub(crate) state: NodeStanding,
     /// What an administrator noted of it.
     pub(crate) comment: Option<String>,
+    /// The tenant whose its recordings are.
+    pub(crate) tenant: Option<String>,
     /// When it was added.
     pub(crate) added_at: Timestamp,
     /// When it last showed its token.
@@ -164,11 +166,13 @@ async fn insert(
     spec: &Spec,
 ) -> Result<bool, LedgerError> {
     let done = sqlx::query(
-        "INSERT INTO nodes (name, state, comment, added_at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+        "INSERT INTO nodes (name, state, comment, tenant, added_at) VALUES (?, ?, nullif(?, ''), nullif(?, ''), ?)
+         ON CONFLICT (name) DO NOTHING",
     )
     .bind(name)
     .bind(spec.state.unwrap_or_default().as_str())
-    .bind(spec.comment.as_deref().filter(|comment| !comment.is_empty()))
+    .bind(&spec.comment)
+    .bind(&spec.tenant)
     .bind(now())
     .execute(tx)
     .await?;
@@ -181,10 +185,12 @@ async fn update(
     spec: &Spec,
 ) -> Result<bool, LedgerError> {
     let done = sqlx::query(
-        "UPDATE nodes SET state = coalesce(?, state), comment = nullif(coalesce(?, comment), '') WHERE name = ?",
+        "UPDATE nodes SET state = coalesce(?, state), comment = nullif(coalesce(?, comment), ''),
+             tenant = nullif(coalesce(?, tenant), '') WHERE name = ?",
     )
     .bind(spec.state.map(NodeStanding::as_str))
     .bind(&spec.comment)
+    .bind(&spec.tenant)
     .bind(name)
     .execute(tx)
     .await?;
@@ -223,6 +229,7 @@ fn node(row: &SqliteRow) -> Result<Node, LedgerError> {
         name: row.try_get("name")?,
         state: standing(row.try_get("state")?)?,
         comment: row.try_get("comment")?,
+        tenant: row.try_get("tenant")?,
         added_at: time(row.try_get("added_at")?),
         seen_at: row.try_get::<Option<i64>, _>("seen_at")?.map(time),
         report,
@@ -289,6 +296,7 @@ mod tests {
         let spec = |state, comment: Option<&str>| Spec {
             state,
             comment: comment.map(str::to_owned),
+            tenant: None,
         };
         let cordoned = Some(NodeStanding::Cordoned);
         ledger

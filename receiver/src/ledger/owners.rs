@@ -199,7 +199,7 @@ fn from_json<T: serde::de::DeserializeOwned>(text: String) -> Result<T, LedgerEr
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{archived, ledger};
+    use super::super::testing::{archived, due, ledger};
     use super::*;
 
     fn decision(owner: Option<&str>) -> Decision {
@@ -239,10 +239,7 @@ mod tests {
             .assign(&id, "zoe", &["max".to_owned()])
             .await
             .unwrap();
-        assert_eq!(
-            ledger.recordings_due().await.unwrap(),
-            [(id.clone(), Stage::Register)]
-        );
+        assert_eq!(due(&ledger).await, [(id.clone(), Stage::Register)]);
         let owners = ledger.owners(&id).await.unwrap().unwrap();
         assert_eq!(
             (owners.all(), owners.found_by.as_str()),

@@ -7,16 +7,30 @@ use sqlx::Row;
 use super::stage::Stage;
 use super::{Ledger, LedgerError, Level, beyond_any_wait, now, owners, parsed, signed, story};
 
+/// A recording that is due for its next stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// The recording.
+    pub(crate) record_id: RecordId,
+    /// The stage.
+    pub(crate) stage: Stage,
+    /// Whose it is.
+    pub(crate) tenant: Option<String>,
+}
+
 impl Ledger {
-    /// Recordings that are due for their next stage, longest waiting first.
-    pub(crate) async fn recordings_due(&self) -> Result<Vec<(RecordId, Stage)>, LedgerError> {
-        // Conversions may wait in thousands; what is quick must not wait behind them.
+    /// Recordings that are due for their next stage, longest waiting first, and whose they are.
+    pub(crate) async fn recordings_due(&self) -> Result<Vec<Due>, LedgerError> {
+        // Conversions may wait in thousands; what is quick must not wait behind them. Nor must what
+        // is one tenant's wait behind what is another's.
         let rows = sqlx::query(
-            "SELECT record_id, stage FROM (
-                 SELECT * FROM recordings WHERE stage IN ('media', 'register') AND failed = 0
-                 AND review IS NULL
-                 AND (next_try <= ?1 OR next_try > ?2) ORDER BY next_try, created_at LIMIT 500)
-             UNION ALL SELECT record_id, stage FROM (
+            "SELECT record_id, stage, tenant FROM (
+                 SELECT record_id, stage, tenant, ROW_NUMBER() OVER (
+                     PARTITION BY tenant, stage ORDER BY next_try, created_at) AS place
+                 FROM recordings WHERE stage IN ('media', 'register') AND failed = 0
+                 AND review IS NULL AND (next_try <= ?1 OR next_try > ?2)
+                 ORDER BY next_try, created_at) WHERE place <= 500
+             UNION ALL SELECT record_id, stage, tenant FROM (
                  SELECT * FROM recordings WHERE stage = 'convert' AND failed = 0
                  AND (next_try <= ?1 OR next_try > ?2) ORDER BY next_try, created_at LIMIT 500)",
         )
@@ -26,10 +40,11 @@ impl Ledger {
         .await?;
         rows.iter()
             .map(|row| {
-                Ok((
-                    parsed(row.try_get("record_id")?)?,
-                    Stage::parse(row.try_get("stage")?)?,
-                ))
+                Ok(Due {
+                    record_id: parsed(row.try_get("record_id")?)?,
+                    stage: Stage::parse(row.try_get("stage")?)?,
+                    tenant: row.try_get("tenant")?,
+                })
             })
             .collect()
     }

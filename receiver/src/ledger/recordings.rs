@@ -100,12 +100,13 @@ impl Ledger {
     }
 }
 
-fn recording(row: &SqliteRow) -> Result<Recording, LedgerError> {
+pub(super) fn recording(row: &SqliteRow) -> Result<Recording, LedgerError> {
     let done: Option<i64> = row.try_get("progress_done")?;
     let all: Option<i64> = row.try_get("progress_all")?;
     Ok(Recording {
         record_id: parsed(row.try_get("record_id")?)?,
         node: row.try_get("node")?,
+        tenant: row.try_get("tenant")?,
         title: row.try_get("title")?,
         started_at: row.try_get::<Option<i64>, _>("started_at")?.map(time),
         stage: Stage::parse(row.try_get("stage")?)?,

@@ -28,6 +28,20 @@ pub(crate) struct Registered {
     pub(crate) trouble: Option<String>,
 }
 
+/// Where a tenant's recordings are registered: what the destination is called, and whose it is. A
+/// recording in two tenants' Pods has a registration in each.
+pub(crate) fn place(destination: &str, tenant: Option<&str>) -> String {
+    match tenant {
+        None => destination.to_owned(),
+        Some(tenant) => format!("{destination}@{tenant}"),
+    }
+}
+
+/// The tenant of such a place; names of destinations have no `@`.
+fn tenant_at(place: &str) -> Option<&str> {
+    place.split_once('@').map(|(_, tenant)| tenant)
+}
+
 impl Ledger {
     /// Whether something exists in Pod for a recording.
     pub(crate) async fn is_registered(&self, id: &RecordId) -> Result<bool, LedgerError> {
@@ -69,16 +83,23 @@ impl Ledger {
         destination: &str,
         progress: &serde_json::Value,
     ) -> Result<(), LedgerError> {
-        sqlx::query(
-            "INSERT INTO registrations (record_id, destination, progress) VALUES (?, ?, ?)
+        // Whoever moves a recording to another tenant looks for this row; so either it is here
+        // before, or the recording is not this tenant's any more and nothing must be made.
+        let done = sqlx::query(
+            "INSERT INTO registrations (record_id, destination, progress)
+             SELECT record_id, ?2, ?3 FROM recordings WHERE record_id = ?1 AND tenant IS ?4
              ON CONFLICT (record_id, destination) DO UPDATE SET progress = excluded.progress",
         )
         .bind(id.as_str())
         .bind(destination)
         .bind(progress.to_string())
+        .bind(tenant_at(destination))
         .execute(&self.pool)
         .await?;
-        Ok(())
+        match done.rows_affected() {
+            0 => Err(LedgerError::Moved),
+            _ => Ok(()),
+        }
     }
 
     /// Commits a registration; the recording is done with it. The notes go into its story. Gives
@@ -122,7 +143,14 @@ impl Ledger {
         .bind(&registered.trouble)
         .execute(&mut *tx)
         .await?;
-        step(&mut tx, id, Stage::Register, Stage::Done).await?;
+        let tenant: Option<String> =
+            sqlx::query_scalar("SELECT tenant FROM recordings WHERE record_id = ?")
+                .bind(id.as_str())
+                .fetch_one(&mut *tx)
+                .await?;
+        if tenant.as_deref() == tenant_at(&registered.destination) {
+            step(&mut tx, id, Stage::Register, Stage::Done).await?;
+        }
         if known.is_none() {
             let url = registered
                 .url
@@ -143,16 +171,19 @@ impl Ledger {
     }
 
     /// Recordings that are done and of which Pod is to be asked now how far it is.
-    pub(crate) async fn looks_due(&self) -> Result<Vec<RecordId>, LedgerError> {
+    pub(crate) async fn looks_due(&self) -> Result<Vec<(RecordId, Option<String>)>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT DISTINCT record_id FROM registrations JOIN recordings USING (record_id)
-             WHERE look_again <= ? AND stage = 'done' AND failed = 0 ORDER BY look_again LIMIT 1000",
+            "SELECT record_id, tenant FROM (
+                 SELECT record_id, tenant, look_again, ROW_NUMBER() OVER (PARTITION BY tenant ORDER BY look_again) AS place
+                 FROM registrations JOIN recordings USING (record_id)
+                 WHERE look_again <= ? AND stage = 'done' AND failed = 0)
+             WHERE place <= 1000 GROUP BY record_id ORDER BY look_again",
         )
         .bind(super::now())
         .fetch_all(&self.pool)
         .await?;
         rows.iter()
-            .map(|row| parsed(row.try_get("record_id")?))
+            .map(|row| Ok((parsed(row.try_get("record_id")?)?, row.try_get("tenant")?)))
             .collect()
     }
 
@@ -185,6 +216,22 @@ impl Ledger {
         rows.iter()
             .map(|row| Ok((parsed(row.try_get("record_id")?)?, row.try_get("trouble")?)))
             .collect()
+    }
+
+    /// Puts off, or gives up, asking any Pod how far it is.
+    pub(crate) async fn look_nowhere(
+        &self,
+        id: &RecordId,
+        at: Option<Timestamp>,
+    ) -> Result<(), LedgerError> {
+        sqlx::query(
+            "UPDATE registrations SET look_again = ? WHERE record_id = ? AND look_again IS NOT NULL",
+        )
+        .bind(at.map(Timestamp::as_millisecond))
+        .bind(id.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Puts off, or gives up, asking Pod how far it is.

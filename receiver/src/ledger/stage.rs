@@ -44,6 +44,8 @@ pub(crate) struct Recording {
     pub(crate) record_id: RecordId,
     /// The node it came from.
     pub(crate) node: Option<String>,
+    /// The tenant whose it is.
+    pub(crate) tenant: Option<String>,
     /// Its title.
     pub(crate) title: Option<String>,
     /// When the meeting began.

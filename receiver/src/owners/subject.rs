@@ -56,6 +56,11 @@ pub(super) enum Breakout {
 }
 
 impl Subject {
+    /// The front-end's server, as the meeting says it.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
     /// What the archive and the ledger know of a recording; `None` when none has come in.
     ///
     /// # Errors

@@ -6,14 +6,14 @@
 //! that is lost is found due again, one that runs twice finds its work done. [`stages`] is what
 //! the jobs do.
 
+mod claims;
 mod failure;
 mod owners;
 mod stages;
 
-use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -26,14 +26,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use self::claims::{Claims, Lane};
 pub(crate) use self::failure::Cause;
 pub(crate) use self::stages::{described, register, rehearse};
 use crate::config::Config;
 use crate::import::Archive;
 use crate::ledger::{Ledger, Stage};
-use crate::owners::Finders;
-use crate::pod::Destination;
 use crate::spool::Watched;
+use crate::tenants::Tenants;
 use crate::upload::Uploads;
 
 /// How often the ledger is asked what is due, when nothing arrives.
@@ -50,8 +50,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long a conversion may take to reach its next safe point when the service is stopped.
 const GRACE: Duration = Duration::from_secs(60);
-/// Registrations and decisions at the same time. Destinations serialise what Pod needs serialised.
-const QUICK_WORKERS: usize = 4;
+/// Registrations and decisions that are queued at the same time, of all lanes; each has limits of its
+/// own ([`claims`]).
+const QUICK_WORKERS: usize = 1024;
 
 /// What every stage needs.
 pub(crate) struct Shared {
@@ -63,10 +64,8 @@ pub(crate) struct Shared {
     pub(crate) archive: Archive,
     /// Uploads under way.
     pub(crate) uploads: Uploads,
-    /// Where videos go.
-    pub(crate) destination: Box<dyn Destination>,
-    /// Who knows whose recordings are, when that is asked.
-    pub(crate) finders: Option<Finders>,
+    /// Where videos go and who knows whose they are, for each tenant.
+    pub(crate) tenants: Tenants,
     /// Notified when something has become due.
     pub(crate) wake: Arc<Notify>,
     /// Set when conversions are to stop at their next safe point.
@@ -75,7 +74,7 @@ pub(crate) struct Shared {
     stop_now: AtomicBool,
     /// Counts how often the pipeline has looked for work.
     rounds: AtomicU64,
-    running: Mutex<HashSet<String>>,
+    running: Claims,
 }
 
 /// A package to be imported.
@@ -112,8 +111,7 @@ impl Shared {
         ledger: Ledger,
         archive: Archive,
         uploads: Uploads,
-        destination: Box<dyn Destination>,
-        finders: Option<Finders>,
+        tenants: Tenants,
         wake: Arc<Notify>,
     ) -> Shared {
         Shared {
@@ -121,13 +119,12 @@ impl Shared {
             ledger,
             archive,
             uploads,
-            destination,
-            finders,
+            tenants,
             wake,
             stop_soon: AtomicBool::new(false),
             stop_now: AtomicBool::new(false),
             rounds: AtomicU64::new(0),
-            running: Mutex::default(),
+            running: Claims::default(),
         }
     }
 
@@ -147,21 +144,6 @@ impl Shared {
 
     fn is_stopping(&self) -> bool {
         self.stop_soon.load(Ordering::Relaxed)
-    }
-
-    /// Claims something for a job; `false` when a job has it already.
-    fn claim(&self, key: &str) -> bool {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.to_owned())
-    }
-
-    fn release(&self, key: &str) {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
     }
 }
 
@@ -197,7 +179,7 @@ struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.shared.release(&self.key);
+        self.shared.running.release(&self.key);
         self.shared.wake.notify_one();
     }
 }
@@ -223,6 +205,7 @@ async fn run_quick(job: QuickJob, shared: Data<Arc<Shared>>) {
         shared: Arc::clone(&shared),
         key: recording_key(&job.record_id),
     };
+    let _turn = shared.running.turn(&recording_key(&job.record_id)).await;
     match job.task {
         Quick::Media => stages::media(&shared, &job.record_id).await,
         Quick::Register => stages::register(&shared, &job.record_id).await,
@@ -250,16 +233,22 @@ impl Queues {
     async fn fill(&mut self, shared: &Shared) -> anyhow::Result<()> {
         for package in shared.ledger.packages_due().await? {
             let key = package_key(&package.id);
-            if shared.claim(&key) {
+            if shared.running.claim(&key, Lane::Own) {
                 let job = ImportJob {
                     package: package.id,
                 };
                 pushed(shared, &key, self.import.push(job).await)?;
             }
         }
-        for (record_id, stage) in shared.ledger.recordings_due().await? {
+        for due in shared.ledger.recordings_due().await? {
+            let (record_id, stage) = (due.record_id, due.stage);
+            let lane = match stage {
+                Stage::Convert => Lane::Own,
+                Stage::Register => Lane::Tenant(due.tenant),
+                Stage::Media | Stage::Done => Lane::Decisions,
+            };
             let key = recording_key(&record_id);
-            if !shared.claim(&key) {
+            if !shared.running.claim(&key, lane) {
                 continue;
             }
             if stage == Stage::Convert {
@@ -277,9 +266,9 @@ impl Queues {
                 pushed(shared, &key, self.quick.push(job).await)?;
             }
         }
-        for record_id in shared.ledger.looks_due().await? {
+        for (record_id, tenant) in shared.ledger.looks_due().await? {
             let key = recording_key(&record_id);
-            if shared.claim(&key) {
+            if shared.running.claim(&key, Lane::Tenant(tenant)) {
                 let task = Quick::LookAgain;
                 let job = QuickJob { record_id, task };
                 pushed(shared, &key, self.quick.push(job).await)?;
@@ -296,7 +285,7 @@ fn pushed<E: std::fmt::Display>(
     result: Result<(), E>,
 ) -> anyhow::Result<()> {
     result.map_err(|error| {
-        shared.release(key);
+        shared.running.release(key);
         anyhow::anyhow!("a job cannot be queued: {error}")
     })
 }

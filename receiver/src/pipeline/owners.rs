@@ -6,6 +6,7 @@ use super::Shared;
 use super::failure::{Cause, Failure};
 use crate::ledger::Decided;
 use crate::owners::{Decision, Finders, OwnersError, Subject};
+use crate::tenants::Context;
 
 /// Destinations whose pages only staff sees: an account made for them has to be staff, because Pod
 /// never takes that away or gives it later by itself.
@@ -25,11 +26,12 @@ impl From<OwnersError> for Failure {
 /// nothing.
 pub(super) async fn known(
     shared: &Shared,
+    tenant: &Context,
     id: &RecordId,
     rehearsal: bool,
 ) -> Result<(Option<Decided>, Option<String>), Failure> {
     let known = shared.ledger.owners(id).await?;
-    let Some(finders) = shared
+    let Some(finders) = tenant
         .finders
         .as_ref()
         .filter(|_| rehearsal && known.is_none())
@@ -67,10 +69,14 @@ async fn decide(shared: &Shared, finders: &Finders, id: &RecordId) -> Result<Dec
 
 /// Finds out whose a recording is, unless that is known, and sees to it that Pod has the accounts.
 /// Gives whether it can be handed over; if not, it waits for somebody to decide.
-pub(super) async fn settled(shared: &Shared, id: &RecordId) -> Result<bool, Failure> {
+pub(super) async fn settled(
+    shared: &Shared,
+    tenant: &Context,
+    id: &RecordId,
+) -> Result<bool, Failure> {
     let ledger = &shared.ledger;
     let known = ledger.owners(id).await?;
-    let Some(finders) = &shared.finders else {
+    let Some(finders) = &tenant.finders else {
         return Ok(true);
     };
     let owners = match known {
@@ -88,7 +94,7 @@ pub(super) async fn settled(shared: &Shared, id: &RecordId) -> Result<bool, Fail
         }
     };
     if !owners.to_create.is_empty() {
-        let staff = NEEDS_STAFF.contains(&shared.destination.name());
+        let staff = NEEDS_STAFF.contains(&tenant.destination.name());
         let made = finders.make_accounts(&owners.to_create, staff).await?;
         ledger.accounts_made(id, &made).await?;
     }

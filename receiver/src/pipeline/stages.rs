@@ -18,6 +18,7 @@ use crate::ledger::{Media, NewMedia, Recording, Registered, Stage};
 use crate::media;
 use crate::pod::{Journal, Lecture, MediaFile, Origin, Plan, Presentation};
 use crate::retry::next_try;
+use crate::tenants::{Context, TenantError};
 
 /// How often the progress of a conversion goes to the ledger.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -110,7 +111,8 @@ async fn decide(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
             .advance(id, Stage::Media, Stage::Register, &text)
             .await?;
     } else if let Some(digest) = digest {
-        let next = if shared.destination.needs_media() {
+        let tenant = tenant_of(shared, id).await?;
+        let next = if tenant.destination.needs_media() {
             Stage::Convert
         } else {
             Stage::Register
@@ -131,9 +133,11 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
         return Err(Failure::ForGood(Cause::Lost, why));
     };
     let progress: Arc<(AtomicU64, AtomicU64)> = Arc::default();
+    let tenant = tenant_of(shared, id).await?;
     let work = {
-        let (shared, id, format, progress) = (
+        let (shared, tenant, id, format, progress) = (
             shared.clone(),
+            tenant,
             id.clone(),
             plan.source_format.clone(),
             progress.clone(),
@@ -147,7 +151,7 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
                 &id,
                 &format,
                 &shared.archive,
-                &shared.config,
+                &tenant.config,
                 &note,
                 shared.halt(),
             )
@@ -201,8 +205,9 @@ async fn make(shared: &Arc<Shared>, id: &RecordId) -> Result<(), Failure> {
 /// Hands a recording's video to Pod, once it is known whose it is.
 pub(crate) async fn register(shared: &Shared, id: &RecordId) {
     let done = async {
-        match owners::settled(shared, id).await? {
-            true => hand_over(shared, id).await,
+        let tenant = tenant_of(shared, id).await?;
+        match owners::settled(shared, &tenant, id).await? {
+            true => hand_over(shared, &tenant, id).await,
             false => Ok(()),
         }
     };
@@ -213,26 +218,47 @@ pub(crate) async fn register(shared: &Shared, id: &RecordId) {
 ///
 /// The recording is done whatever comes of this, so a failure is only put off.
 pub(super) async fn look_again(shared: &Shared, id: &RecordId) {
-    let (later, error) = match hand_over(shared, id).await {
+    let mut place = None;
+    let done = async {
+        let tenant = tenant_of(shared, id).await?;
+        place = Some(tenant.place());
+        hand_over(shared, &tenant, id).await
+    };
+    let (later, error) = match done.await {
         Ok(()) | Err(Failure::Stopped) => return,
         Err(Failure::Later(_, error)) => (Some(Timestamp::now() + LOOK_AFTER_FAILURE), error),
         Err(Failure::ForGood(_, error)) => (None, error),
     };
     tracing::warn!(record_id = %id, stage = "register", error, "Pod does not tell how far it is");
-    let name = shared.destination.name();
-    if let Err(error) = shared.ledger.look_at(id, name, later).await {
+    // Of a tenant that is there no more, nothing can be asked.
+    let noted = match &place {
+        Some(place) => shared.ledger.look_at(id, place, later).await,
+        None => shared.ledger.look_nowhere(id, later).await,
+    };
+    if let Err(error) = noted {
         tracing::error!(record_id = %id, %error, "cannot write the ledger");
         tokio::time::sleep(LEDGER_PAUSE).await;
     }
 }
 
-async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
-    let lecture = lecture(shared, id, false).await?;
-    let journal = LedgerJournal { shared, id };
-    let registration = shared.destination.register(&lecture, &journal).await?;
+/// What is needed to work for the tenant whose a recording is.
+async fn tenant_of(shared: &Shared, id: &RecordId) -> Result<Arc<Context>, Failure> {
+    let tenant = shared.ledger.tenant_of(id).await?;
+    let context = shared.tenants.named(&shared.ledger, tenant.as_deref());
+    context.await.map_err(|error| match error {
+        TenantError::Ledger(error) => error.into(),
+        other => Failure::Later(Cause::Settings, other.to_string()),
+    })
+}
+
+async fn hand_over(shared: &Shared, tenant: &Context, id: &RecordId) -> Result<(), Failure> {
+    let lecture = lecture(shared, tenant, id, false).await?;
+    let place = tenant.place();
+    let journal = LedgerJournal { shared, place, id };
+    let registration = tenant.destination.register(&lecture, &journal).await?;
     let kind = registration.kind.as_str();
     let registered = Registered {
-        destination: shared.destination.name().to_owned(),
+        destination: tenant.place(),
         kind: kind.to_owned(),
         reference: registration.reference,
         url: registration.url,
@@ -258,7 +284,12 @@ async fn hand_over(shared: &Shared, id: &RecordId) -> Result<(), Failure> {
 /// Everything a destination needs to know of a recording.
 ///
 /// For a rehearsal nothing needs to have been made or decided yet.
-async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lecture, Failure> {
+async fn lecture(
+    shared: &Shared,
+    tenant: &Context,
+    id: &RecordId,
+    rehearsal: bool,
+) -> Result<Lecture, Failure> {
     let lost = |what: &str| {
         let why = format!("{what}; run: bbb2pod-receiver recording retry {id} --from media");
         Failure::ForGood(Cause::Lost, why)
@@ -279,7 +310,7 @@ async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lect
         digest,
         bytes,
     });
-    if shared.destination.needs_media() && !rehearsal {
+    if tenant.destination.needs_media() && !rehearsal {
         match &file {
             None => return Err(lost("the video has not been made")),
             Some(file) if !file.path.exists() => return Err(lost("the video's file is gone")),
@@ -293,7 +324,9 @@ async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lect
         formats.find(|playback| playback.format == media.source_format)
     });
     let recorded_ms = playback.and_then(|playback| playback.duration_ms);
-    let (owners, owner_why) = owners::known(shared, id, rehearsal).await?;
+    let (owners, owner_why) = owners::known(shared, tenant, id, rehearsal).await?;
+    let mut meta = metadata.map(|m| m.meta.clone()).unwrap_or_default();
+    meta.retain(|key, _| !tenant.overridden.contains(&key.as_str()));
     Ok(Lecture {
         record_id: id.clone(),
         title: recording.title,
@@ -316,7 +349,7 @@ async fn lecture(shared: &Shared, id: &RecordId, rehearsal: bool) -> Result<Lect
             published: metadata.is_some_and(|m| m.published),
         },
         language: None,
-        meta: metadata.map(|m| m.meta.clone()).unwrap_or_default(),
+        meta,
         presentation: presentation(shared, id).await?,
     })
 }
@@ -344,19 +377,24 @@ pub(crate) async fn rehearse(
     shared: &Shared,
     id: &RecordId,
 ) -> Result<(Lecture, Result<Plan, String>), String> {
-    let lecture = lecture(shared, id, true).await.map_err(Failure::words)?;
-    if shared.finders.is_some() && lecture.owner.is_none() {
+    let tenant = tenant_of(shared, id).await.map_err(Failure::words)?;
+    let lecture = lecture(shared, &tenant, id, true).await;
+    let lecture = lecture.map_err(Failure::words)?;
+    if tenant.finders.is_some() && lecture.owner.is_none() {
         let why = lecture.owner_reason().to_owned();
         return Ok((lecture, Err(why)));
     }
-    let journal = LedgerJournal { shared, id };
-    let plan = shared.destination.rehearse(&lecture, &journal).await;
+    let place = tenant.place();
+    let journal = LedgerJournal { shared, place, id };
+    let plan = tenant.destination.rehearse(&lecture, &journal).await;
     Ok((lecture, plan.map_err(|error| error.to_string())))
 }
 
 /// Everything that is known of a recording for those who read about it.
 pub(crate) async fn described(shared: &Shared, id: &RecordId) -> Result<Lecture, String> {
-    lecture(shared, id, true).await.map_err(Failure::words)
+    let tenant = tenant_of(shared, id).await.map_err(Failure::words)?;
+    let lecture = lecture(shared, &tenant, id, true).await;
+    lecture.map_err(Failure::words)
 }
 
 /// The presentation in the archive, whatever the video was made from.
@@ -418,35 +456,32 @@ fn count(stage: &'static str, cause: Cause) {
 /// A destination's memory, kept in the ledger.
 struct LedgerJournal<'a> {
     shared: &'a Shared,
+    /// Whose memory, and at which destination.
+    place: String,
     id: &'a RecordId,
 }
 
 impl Journal for LedgerJournal<'_> {
     fn load(&self) -> BoxFuture<'_, anyhow::Result<Option<serde_json::Value>>> {
         Box::pin(async {
-            let name = self.shared.destination.name();
-            Ok(self
-                .shared
-                .ledger
-                .registration_progress(self.id, name)
-                .await?)
+            let ledger = &self.shared.ledger;
+            Ok(ledger.registration_progress(self.id, &self.place).await?)
         })
     }
 
     fn others(&self, path: &'static str) -> BoxFuture<'_, anyhow::Result<u64>> {
         Box::pin(async move {
-            let name = self.shared.destination.name();
-            Ok(self.shared.ledger.others_at(self.id, name, path).await?)
+            let ledger = &self.shared.ledger;
+            Ok(ledger.others_at(self.id, &self.place, path).await?)
         })
     }
 
     fn save<'a>(&'a self, progress: &'a serde_json::Value) -> BoxFuture<'a, anyhow::Result<()>> {
         Box::pin(async move {
-            let name = self.shared.destination.name();
             Ok(self
                 .shared
                 .ledger
-                .save_registration_progress(self.id, name, progress)
+                .save_registration_progress(self.id, &self.place, progress)
                 .await?)
         })
     }

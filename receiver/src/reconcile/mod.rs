@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::ledger::{Ledger, Recording};
-use crate::pod::Destination;
+use crate::tenants::Tenants;
 
 /// Where something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -114,7 +114,7 @@ pub(crate) struct Scope<'a> {
     /// Whether to read every file and compare its digest.
     pub(crate) deep: bool,
     /// Whom to ask about registrations.
-    pub(crate) destination: Option<&'a dyn Destination>,
+    pub(crate) tenants: Option<&'a Tenants>,
 }
 
 /// Looks everywhere.
@@ -144,7 +144,7 @@ pub(crate) async fn reconcile(
         archive::extra(config, ledger, out).await?;
         media::extra(config, &all, out)?;
     }
-    findings.pod_problem = pod::compare(ledger, &recordings, scope.destination, out).await?;
+    findings.pod_problem = pod::compare(ledger, &recordings, scope.tenants, out).await?;
     findings.differences.sort();
     Ok(findings)
 }

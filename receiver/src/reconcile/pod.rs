@@ -1,19 +1,23 @@
 //! Registrations, and what Pod says of them.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 
 use super::{Difference, Place, of};
 use crate::ledger::{Ledger, Recording, Stage};
-use crate::pod::{Destination, Journal, Kind, Standing};
+use crate::pod::{Journal, Kind, Standing};
+use crate::tenants::Tenants;
 
 /// Compares; gives why Pod could not be asked, when it could not.
 pub(super) async fn compare(
     ledger: &Ledger,
     recordings: &[Recording],
-    destination: Option<&dyn Destination>,
+    tenants: Option<&Tenants>,
     out: &mut Vec<Difference>,
 ) -> anyhow::Result<Option<String>> {
-    let mut problem = None;
+    // Of each tenant whose Pod could not be asked, why; it is not asked again.
+    let mut problems: BTreeMap<Option<String>, String> = BTreeMap::new();
     for recording in recordings {
         let media = ledger.media(&recording.record_id).await?;
         let made = media.and_then(|media| media.made);
@@ -42,18 +46,27 @@ pub(super) async fn compare(
                 );
                 out.push(of(recording, Place::Pod, super::Kind::Changed, text));
             }
-            let Some(destination) = destination.filter(|d| d.name() == registration.destination)
-            else {
+            let tenant = &recording.tenant;
+            let Some(tenants) = tenants.filter(|_| !problems.contains_key(tenant)) else {
                 continue;
             };
-            if problem.is_some() {
+            let context = match tenants.named(ledger, tenant.as_deref()).await {
+                Ok(context) => context,
+                Err(error) => {
+                    problems.insert(tenant.clone(), error.to_string());
+                    continue;
+                }
+            };
+            let place = context.place();
+            if place != registration.destination {
                 continue;
             }
             let journal = ReadOnly {
                 ledger,
                 recording,
-                destination,
+                place,
             };
+            let destination = &context.destination;
             match destination.standing(&recording.record_id, &journal).await {
                 Ok(Standing::There | Standing::Unknown) => {}
                 Ok(Standing::Partly(what)) => {
@@ -70,25 +83,30 @@ pub(super) async fn compare(
                     );
                     out.push(of(recording, Place::Pod, super::Kind::Deleted, text));
                 }
-                Err(error) => problem = Some(error.to_string()),
+                Err(error) => {
+                    let of = tenant.as_deref().map(|name| format!("tenant {name}: "));
+                    let why = format!("{}{error}", of.unwrap_or_default());
+                    problems.insert(tenant.clone(), why);
+                }
             }
         }
     }
-    Ok(problem)
+    let problems: Vec<_> = problems.into_values().collect();
+    Ok((!problems.is_empty()).then(|| problems.join("; ")))
 }
 
 /// What a destination remembers, to be looked at only.
 struct ReadOnly<'a> {
     ledger: &'a Ledger,
     recording: &'a Recording,
-    destination: &'a dyn Destination,
+    place: String,
 }
 
 impl Journal for ReadOnly<'_> {
     fn load(&self) -> BoxFuture<'_, anyhow::Result<Option<serde_json::Value>>> {
         Box::pin(async {
-            let (id, name) = (&self.recording.record_id, self.destination.name());
-            Ok(self.ledger.registration_progress(id, name).await?)
+            let id = &self.recording.record_id;
+            Ok(self.ledger.registration_progress(id, &self.place).await?)
         })
     }
 

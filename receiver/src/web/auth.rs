@@ -45,27 +45,42 @@ pub(crate) async fn enabled_node(
     }
 }
 
+/// The tenant whose secret a request shows.
+///
+/// # Errors
+/// There is no secret, no tenant has it, or the ledger fails.
+pub(crate) async fn tenant(ledger: &Ledger, headers: &HeaderMap) -> Result<String, AuthError> {
+    match ledger.tenant_of_secret(bearer(headers)?).await {
+        Ok(Some(tenant)) => Ok(tenant),
+        Ok(None) => Err(AuthError::Unknown("no tenant has this secret")),
+        Err(error) => Err(AuthError::Ledger(error)),
+    }
+}
+
 /// Whose token a request shows, whatever state that node is in.
 ///
 /// # Errors
 /// There is no token, no node has it, or the ledger fails.
 pub(crate) async fn caller(ledger: &Ledger, headers: &HeaderMap) -> Result<Caller, AuthError> {
+    match ledger.node_of_token(bearer(headers)?).await {
+        Ok(Some(caller)) => Ok(caller),
+        Ok(None) => Err(AuthError::Unknown(
+            "no node has this token; add the node with: bbb2pod-receiver node add",
+        )),
+        Err(error) => Err(AuthError::Ledger(error)),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
     let given = headers
         .get(header::AUTHORIZATION)
         .ok_or(AuthError::Unknown("the Authorization header is missing"))?;
     let text = given
         .to_str()
         .map_err(|_| AuthError::Unknown("the Authorization header is not plain text"))?;
-    let token = match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(AuthError::Unknown("Authorization must be: Bearer <token>")),
-    };
-    match ledger.node_of_token(token).await {
-        Ok(Some(caller)) => Ok(caller),
-        Ok(None) => Err(AuthError::Unknown(
-            "no node has this token; add the node with: bbb2pod-receiver node add",
-        )),
-        Err(error) => Err(AuthError::Ledger(error)),
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(AuthError::Unknown("Authorization must be: Bearer <token>")),
     }
 }
 

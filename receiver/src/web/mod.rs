@@ -5,6 +5,7 @@ mod enrol;
 mod listen;
 pub(crate) mod metrics;
 mod nodes;
+mod tenants;
 mod verify;
 pub(crate) mod video;
 
@@ -66,6 +67,12 @@ pub(crate) fn routes(
         .route(NODE_REPORT_PATH, post(nodes::report))
         .route(PROBE_PATH, post(nodes::probe))
         .route(ENROLL_PATH, post(enrol::enrol))
+        .route(tenants::TENANT_PATH, get(tenants::introduce))
+        .route(tenants::TENANT_RECORDINGS_PATH, get(tenants::recordings))
+        .route(
+            &format!("{}/{{id}}", tenants::TENANT_RECORDINGS_PATH),
+            get(tenants::recording),
+        )
         .route("/healthz", get(health))
         .route("/metrics", get(self::metrics::page))
         .with_state(service)

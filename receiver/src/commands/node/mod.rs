@@ -35,19 +35,27 @@ pub(super) enum Command {
         /// A note for whoever looks at the list
         #[arg(long)]
         comment: Option<String>,
+        /// The tenant whose its recordings are
+        #[arg(long)]
+        tenant: Option<String>,
         #[command(flatten)]
         config: ConfigArg,
     },
     /// Change what is noted of a node
-    #[command(
-        after_help = "Example:\n  bbb2pod-receiver node update bbb1.univ.example --comment 'switched off in June'"
-    )]
+    #[command(after_help = "A tenant counts for recordings that come in from now on.
+
+Examples:
+  bbb2pod-receiver node update bbb1.univ.example --comment 'switched off in June'
+  bbb2pod-receiver node update bbb1.univ.example --tenant science")]
     Update {
         /// The node's name
         name: String,
         /// A note for whoever looks at the list; '' takes it away
-        #[arg(long, required = true)]
+        #[arg(long, required_unless_present = "tenant")]
         comment: Option<String>,
+        /// The tenant whose its recordings are; '' for nobody in particular
+        #[arg(long)]
+        tenant: Option<String>,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -151,12 +159,17 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
             name,
             cordoned,
             comment,
+            tenant,
             config,
         } => {
             check_name(&name).map_err(Usage)?;
-            let state = cordoned.then_some(NodeStanding::Cordoned);
-            let spec = Spec { state, comment };
+            let spec = Spec {
+                state: cordoned.then_some(NodeStanding::Cordoned),
+                comment,
+                tenant,
+            };
             let ledger = config.ledger().await?;
+            check_tenants(&ledger, [spec.tenant.as_deref()]).await?;
             let token = secret::new().context("the system gives no random numbers")?;
             ledger.add_node(&name, &spec, &token).await?;
             eprintln!(
@@ -167,13 +180,16 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Update {
             name,
             comment,
+            tenant,
             config,
         } => {
             let spec = Spec {
                 comment,
+                tenant,
                 ..Spec::default()
             };
             let ledger = config.existing_ledger().await?;
+            check_tenants(&ledger, [spec.tenant.as_deref()]).await?;
             if !ledger.update_node(&name, &spec).await? {
                 return Err(unknown(&name));
             }
@@ -229,12 +245,25 @@ async fn set(names: Names, state: NodeStanding) -> anyhow::Result<()> {
     for name in &names.names {
         let spec = Spec {
             state: Some(state),
-            comment: None,
+            ..Spec::default()
         };
         if !ledger.update_node(name, &spec).await? {
             return Err(unknown(name));
         }
         eprintln!("{name} is {}.", state.as_str());
+    }
+    Ok(())
+}
+
+/// Nodes can only be given to tenants that are there.
+async fn check_tenants<'a>(
+    ledger: &Ledger,
+    named: impl IntoIterator<Item = Option<&'a str>>,
+) -> anyhow::Result<()> {
+    for tenant in named.into_iter().flatten().filter(|name| !name.is_empty()) {
+        if ledger.tenant_settings(tenant).await?.is_none() {
+            return Err(super::tenant::unknown(tenant));
+        }
     }
     Ok(())
 }

@@ -133,6 +133,9 @@ fn as_text(node: &Node, tokens: &[Token], uploads: &BTreeMap<String, u64>) -> St
             node.name
         );
     }
+    if let Some(tenant) = &node.tenant {
+        text += &format!("\nTenant   {tenant}");
+    }
     if let Some(comment) = &node.comment {
         text += &format!("\nComment  {}", comment.escape_debug());
     }
@@ -144,6 +147,7 @@ pub(crate) fn as_json(node: &Node, tokens: &[Token]) -> Value {
         "name": node.name,
         "state": node.state,
         "comment": node.comment,
+        "tenant": node.tenant,
         "added_at": node.added_at,
         "seen_at": node.seen_at,
         "report": node.report.as_ref().map(|(report, _)| report),

@@ -56,6 +56,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         false => Ledger::open(&settings.database).await?,
     };
     let present = present(&settings, &ledger).await?;
+    super::check_tenants(&ledger, wanted.iter().map(|node| node.tenant.as_deref())).await?;
     // What was made for another purpose, or cut off, must not empty the fleet.
     if wanted.is_empty() && !present.is_empty() && args.mode != Mode::Keep {
         let why = format!(
@@ -131,6 +132,7 @@ pub(super) async fn present(config: &Config, ledger: &Ledger) -> anyhow::Result<
         name: node.name,
         state: node.state,
         comment: node.comment,
+        tenant: node.tenant,
     });
     Ok(nodes.collect())
 }
@@ -181,6 +183,7 @@ mod tests {
                 name: "a".to_owned(),
                 state: NodeStanding::Enabled,
                 comment: None,
+                tenant: None,
                 added_at: at,
                 seen_at,
                 report,
