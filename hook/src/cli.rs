@@ -192,6 +192,18 @@ Each line begins with OK, WARN or FAIL. Exit codes: 0 nothing failed; 1 somethin
 
 Exit codes: 0 done; 1 something of the check failed; 2 wrong code or settings; 3 the receiver cannot be reached.")]
     Enroll(Enroll),
+    /// Become rsync, and end with the process of this number; `send` calls it
+    #[command(hide = true, name = crate::transport::rsync::CHILD)]
+    RsyncChild {
+        /// The process to end with
+        parent: i32,
+        /// What rsync is called with
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Try rsync's destination; `check` calls it as BBB's user
+    #[command(hide = true)]
+    TryRsync,
     /// Try to write in folders; `check` calls it as BBB's user
     #[command(hide = true)]
     TryFolders {

@@ -28,6 +28,8 @@ pub(crate) enum Cause {
     SpoolMissing,
     /// The spool may not be written: owner, group or mode.
     SpoolRefused,
+    /// The spool is locked by another sender for the moment.
+    SpoolBusy,
     /// 507: the receiver's disk is full.
     ReceiverFull,
     /// Any other answer that says the receiver cannot now.
@@ -98,6 +100,11 @@ impl Cause {
         matches!(self, Cause::NodeCordoned | Cause::NodeDisabled)
     }
 
+    /// Whether it passes by itself in a moment.
+    pub(crate) fn is_brief(self) -> bool {
+        self == Cause::SpoolBusy
+    }
+
     /// The kind in words, for `status`.
     pub(crate) fn words(self) -> &'static str {
         match self {
@@ -112,6 +119,7 @@ impl Cause {
             Cause::TooLarge => "too large for the receiver",
             Cause::SpoolMissing => "spool not there",
             Cause::SpoolRefused => "spool refuses",
+            Cause::SpoolBusy => "spool busy",
             Cause::ReceiverFull => "receiver's disk full",
             Cause::ReceiverError => "receiver cannot now",
             Cause::Protocol => "not a receiver's answer",

@@ -121,6 +121,12 @@ fn run(cli: &Cli) -> Result<u8, Error> {
             enroll::start_service(&cli.common.config);
             checked(&Settings::read(&cli.common.config)?, false)
         }
+        Command::RsyncChild { parent, arguments } => Ok(transport::rsync::exec(*parent, arguments)),
+        Command::TryRsync => {
+            let finding = check::try_rsync(&settings?)?;
+            let mut out = io::stdout().lock();
+            answered(check::write_json(&[finding], &mut out), 0)
+        }
         Command::TryFolders { paths } => Ok(match check::try_folders(paths) {
             Ok(()) => 0,
             Err(e) => {

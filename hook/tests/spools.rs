@@ -108,6 +108,24 @@ fn a_share_that_is_not_mounted_gets_nothing() {
         "{problem}"
     );
     assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+    // `check` neither writes there nor says that it could.
+    let checked = node.run(&["check"]);
+    let told: Vec<_> = checked
+        .out
+        .lines()
+        .filter(|l| l.contains("spool_dir"))
+        .collect();
+    assert!(checked.out.contains("not mounted"), "{}", checked.out);
+    assert!(told.iter().all(|l| !l.starts_with("OK")), "{told:?}");
+    let own = transport(empty.path()).replace("}", ", require_mount: false}");
+    node.configure_transport(&own, "");
+    let checked = node.run(&["check"]);
+    assert!(
+        !checked.out.contains("the share is mounted"),
+        "{}",
+        checked.out
+    );
+    assert!(checked.out.contains("directory.require_mount is false"));
     node.configure_transport(&transport(Path::new("/nowhere/spool")), "");
     assert_eq!(node.send().code, 3);
     assert_eq!(node.jobs().len(), 1);
@@ -155,6 +173,10 @@ struct Daemon {
 
 impl Daemon {
     fn serving(spool: &Path, scratch: &Path) -> Daemon {
+        Daemon::with(spool, scratch, "read only = no")
+    }
+
+    fn with(spool: &Path, scratch: &Path, access: &str) -> Daemon {
         // Free again at the end of the statement.
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -166,7 +188,7 @@ impl Daemon {
             rustix::process::getgid().as_raw(),
         );
         let text = format!(
-            "use chroot = no\n[spool]\npath = {}\nread only = no\nuid = {uid}\ngid = {gid}\n",
+            "use chroot = no\n[spool]\npath = {}\n{access}\nuid = {uid}\ngid = {gid}\n",
             spool.display()
         );
         fs::write(&config, text).unwrap();
@@ -203,7 +225,7 @@ fn rsync_to_a_path_and_to_a_daemon() {
             Some(daemon) => format!("rsync://127.0.0.1:{}/spool", daemon.port),
             None => spool.path().display().to_string(),
         };
-        let transport = format!("transport: rsync\nrsync: {{destination: \"{destination}\"}}");
+        let transport = rsync(&destination);
         let node = node(&transport, 3_000_000);
         let ran = node.send();
         assert_eq!(ran.code, 0, "{}", ran.err);
@@ -211,6 +233,121 @@ fn rsync_to_a_path_and_to_a_daemon() {
         let work = node.path("var/bbb2pod/work");
         assert!(files(&work).is_empty(), "the space is freed");
     }
+}
+
+/// The settings for a destination that may lie on the node's own disk.
+fn rsync(destination: &str) -> String {
+    format!("transport: rsync\nrsync: {{destination: \"{destination}\", require_mount: false}}")
+}
+
+#[test]
+fn what_rsync_makes_has_the_modes_of_a_spool_whatever_the_umask() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    for to_daemon in [false, true] {
+        let spool = tempfile::tempdir().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        fs::set_permissions(spool.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        let daemon = to_daemon.then(|| Daemon::serving(spool.path(), scratch.path()));
+        let destination = match &daemon {
+            Some(daemon) => format!("rsync://127.0.0.1:{}/spool", daemon.port),
+            None => spool.path().display().to_string(),
+        };
+        let node = node(&rsync(&destination), 1000);
+        node.recording("other-1", "video", b"x");
+        node.publish("other-1");
+        for settings in ["", "sub_directory_meta: bbb-origin"] {
+            node.add_settings(settings);
+            let sent = Command::new("sh")
+                .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+                .arg(support::HOOK)
+                .arg("--config")
+                .arg(node.config())
+                .arg("send")
+                .output();
+            let ran = support::Ran::of(sent.unwrap());
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            node.recording("other-2", "video", b"y");
+            node.publish("other-2");
+        }
+        for package in ["other-1-video.tar", "Moodle/other-2-video.tar"] {
+            assert_eq!(mode(&spool.path().join(package)), 0o664, "{package}");
+        }
+        assert_eq!(mode(&spool.path().join("Moodle")), 0o2775);
+        assert_eq!(mode(spool.path()), 0o750, "the spool itself stays as it is");
+    }
+}
+
+#[test]
+fn rsync_never_makes_the_spool_itself() {
+    let spool = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let daemon = Daemon::serving(spool.path(), scratch.path());
+    let local = scratch.path().join("typo");
+    for (destination, made) in [
+        (local.display().to_string(), local.clone()),
+        (
+            format!("rsync://127.0.0.1:{}/spool/typo", daemon.port),
+            spool.path().join("typo"),
+        ),
+    ] {
+        let node = node(&rsync(&destination), 1000);
+        for sub in ["", "sub_directory_meta: bbb-origin"] {
+            node.add_settings(sub);
+            assert_eq!(node.send().code, 3);
+            let problem = node.status()["jobs"][0]["problem"].clone();
+            assert_eq!(problem["cause"], "spool-missing", "{problem}");
+            assert_eq!(node.jobs().len(), 1, "nothing is lost");
+        }
+        let checked = node.run(&["check"]);
+        let failed = checked.out.lines().any(|l| {
+            l.starts_with("FAIL") && l.contains("typo") && !l.contains("can write, rename")
+        });
+        assert!(failed, "{}", checked.out);
+        assert!(!made.exists(), "{destination}");
+    }
+    // A share that is not mounted leaves a folder on the node's own disk.
+    let text = format!(
+        "transport: rsync\nrsync: {{destination: \"{}\"}}",
+        scratch.path().display()
+    );
+    let node = node(&text, 1000);
+    assert_eq!(node.send().code, 3);
+    let problem = node.status()["jobs"][0]["problem"].clone();
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.contains("rsync.require_mount: false"), "{message}");
+    assert!(files(scratch.path()).iter().all(|f| !f.0.ends_with(".tar")));
+}
+
+#[test]
+fn check_writes_reads_and_deletes_at_rsyncs_destination_and_touches_nothing_else() {
+    let spool = tempfile::tempdir().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    fs::set_permissions(spool.path(), fs::Permissions::from_mode(0o750)).unwrap();
+    fs::create_dir(spool.path().join("pilos-1")).unwrap();
+    for name in ["a.tar", "pilos-1/b.tar", ".unfinished-check-x"] {
+        fs::write(spool.path().join(name), name).unwrap();
+    }
+    let before = files(spool.path());
+    let daemon = Daemon::serving(spool.path(), scratch.path());
+    for destination in [
+        format!("rsync://127.0.0.1:{}/spool", daemon.port),
+        spool.path().display().to_string(),
+    ] {
+        let node = node(&rsync(&destination), 1000);
+        let checked = node.run(&["check"]);
+        let words = "a small file was written there and renamed, read back; it was deleted";
+        assert!(checked.out.contains(words), "{}", checked.out);
+        assert!(files(spool.path()) == before);
+        let mode = fs::metadata(spool.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o750);
+    }
+    // A daemon that refuses to be written is found by writing, not by being there.
+    drop(daemon);
+    let read_only = Daemon::with(spool.path(), scratch.path(), "read only = yes");
+    let destination = format!("rsync://127.0.0.1:{}/spool", read_only.port);
+    let node = node(&rsync(&destination), 1000);
+    let checked = node.run(&["check"]);
+    assert!(checked.out.contains("may only be read"), "{}", checked.out);
 }
 
 #[test]
@@ -225,8 +362,7 @@ fn rsyncs_complaints_are_told() {
             1,
         ),
     ] {
-        let transport = format!("transport: rsync\nrsync: {{destination: \"{destination}\"}}");
-        let node = node(&transport, 1000);
+        let node = node(&rsync(&destination), 1000);
         assert_eq!(node.send().code, code);
         let problem = node.status()["jobs"][0]["problem"].clone();
         assert_eq!(problem["cause"], cause, "{problem}");
@@ -298,7 +434,7 @@ fn rsync_needs_room_for_the_package_and_says_so_before_it_begins() {
     };
     let spool = tempfile::tempdir().unwrap();
     let transport = format!(
-        "transport: rsync\nrsync: {{destination: \"{}\", work_dir: \"{}\"}}",
+        "transport: rsync\nrsync: {{destination: \"{}\", work_dir: \"{}\", require_mount: false}}",
         spool.path().display(),
         work.0.path().display()
     );
@@ -350,13 +486,7 @@ fn nothing_temporary_survives_the_next_start() {
     let spool = tempfile::tempdir().unwrap();
     let stale = node.path(&format!("var/bbb2pod/work/{}", "ab".repeat(32)));
     fs::create_dir_all(&stale).unwrap();
-    node.configure_transport(
-        &format!(
-            "transport: rsync\nrsync: {{destination: \"{}\"}}",
-            spool.path().display()
-        ),
-        "",
-    );
+    node.configure_transport(&rsync(&spool.path().display().to_string()), "");
     assert_eq!(node.send().code, 0);
     assert!(!stale.exists());
 }

@@ -28,12 +28,6 @@ impl Sshd {
             assert!(made.unwrap().success());
         }
         fs::create_dir(path("spool")).unwrap();
-        let key = fs::read_to_string(path("node.pub")).unwrap();
-        let allowed = format!(
-            "command=\"/usr/bin/rrsync -wo {}\",restrict {key}",
-            path("spool").display()
-        );
-        fs::write(path("authorized_keys"), allowed).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -54,6 +48,7 @@ impl Sshd {
             .spawn()
             .unwrap();
         let sshd = Sshd { child, port, dir };
+        sshd.allow("-wo -no-lock");
         let host = fs::read_to_string(sshd.path("host.pub")).unwrap();
         let known = format!("[127.0.0.1]:{port} {host}");
         fs::write(sshd.path("known_hosts"), known).unwrap();
@@ -65,6 +60,16 @@ impl Sshd {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// What the node's key may do.
+    fn allow(&self, options: &str) {
+        let key = fs::read_to_string(self.path("node.pub")).unwrap();
+        let allowed = format!(
+            "command=\"/usr/bin/rrsync {options} {}\",restrict {key}",
+            self.path("spool").display()
+        );
+        fs::write(self.path("authorized_keys"), allowed).unwrap();
     }
 
     /// A node that sends here, with this key and these known hosts, to this path.
@@ -172,6 +177,53 @@ fn broken_off_it_goes_on_with_what_is_there() {
 }
 
 #[test]
+fn several_send_at_a_time_and_a_lock_is_waited_for_a_moment() {
+    let sshd = Sshd::start();
+    let slow = sshd.node("node", "known_hosts", "/", 30_000_000);
+    let text = fs::read_to_string(slow.config()).unwrap();
+    let text = text.replace("[\"-e\"", "[\"--bwlimit=1m\", \"-e\"");
+    fs::write(slow.config(), text).unwrap();
+    let sends = || {
+        let begun = walkdir::WalkDir::new(sshd.path("spool")).into_iter();
+        let long = |m: std::fs::Metadata| m.is_file() && m.len() > 100_000;
+        begun.filter_map(|e| e.ok()?.metadata().ok()).any(long)
+    };
+    for (options, waits) in [("-wo -no-lock", false), ("-wo", true)] {
+        sshd.allow(options);
+        let _ = fs::remove_dir_all(sshd.path("spool"));
+        fs::create_dir(sshd.path("spool")).unwrap();
+        let mut watching = slow.watch();
+        eventually("a part is there", sends);
+        let other = sshd.node("node", "known_hosts", "/", 1000);
+        other.recording("other-1", "video", b"x");
+        other.publish("other-1");
+        let ran = other.send();
+        if waits {
+            let status = other.status();
+            let problem = &status["jobs"][0]["problem"];
+            assert_eq!(problem["cause"], "spool-busy", "{problem}");
+            assert!(problem["message"].as_str().unwrap().contains("-no-lock"));
+        } else {
+            assert_eq!(ran.code, 0, "{}", ran.err);
+        }
+        // Whoever is killed takes its rsync along, and with it the lock.
+        watching.kill();
+        eventually("no rsync is left", || !rsync_runs(&slow));
+        eventually("the lock is free", || other.send().code == 0);
+        assert!(other.jobs().is_empty());
+    }
+}
+
+/// Whether a process of a node's sender is still there.
+fn rsync_runs(node: &Node) -> bool {
+    let work = node.path("var/bbb2pod/work").display().to_string();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|p| fs::read(p.path().join("cmdline")).ok())
+        .any(|words| String::from_utf8_lossy(&words).contains(&work))
+}
+
+#[test]
 fn what_ssh_and_rrsync_refuse_is_one_clear_line() {
     let sshd = Sshd::start();
     fs::write(sshd.path("nobody"), "").unwrap();
@@ -200,6 +252,13 @@ fn what_ssh_and_rrsync_refuse_is_one_clear_line() {
             "/../elsewhere/",
             "spool-refused",
             "counts from that folder",
+        ),
+        (
+            "node",
+            "known_hosts",
+            "/typo/",
+            "spool-missing",
+            "the folder is not there",
         ),
     ] {
         let node = sshd.node(key, hosts, path, 1000);
@@ -235,13 +294,22 @@ fn what_ssh_and_rrsync_refuse_is_one_clear_line() {
     }
     let node = sshd.node("node", "known_hosts", "/", 1000);
     let checked = node.run(&["check"]);
-    assert!(
-        checked.out.contains("rsync reaches its destination"),
-        "{}",
-        checked.out
-    );
+    for words in [
+        "rsync reaches its destination: a small file was written",
+        "reading it back could not be tried",
+        "it was deleted",
+    ] {
+        assert!(checked.out.contains(words), "{}", checked.out);
+    }
     assert!(
         names(&sshd.path("spool")).is_empty(),
-        "trying sends nothing"
+        "nothing is left of trying"
     );
+    sshd.allow("-wo -no-lock -no-del");
+    let checked = node.run(&["check"]);
+    let told = checked
+        .out
+        .lines()
+        .any(|l| l.contains("rm SPOOL/.unfinished-check-"));
+    assert!(told, "{}", checked.out);
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use recording::durable;
 use walkdir::WalkDir;
 
-use super::Finding;
+use super::{Finding, Level};
 use crate::bbb::Node;
 use crate::settings::{Settings, TransportKind};
 use crate::status::size;
@@ -44,12 +44,14 @@ pub(super) fn look(settings: &Settings, node: &Node) -> Vec<Finding> {
     };
     let mut findings = vec![user.finding()];
     findings.extend(files(settings, &user));
-    findings.extend(mounted(settings, &outbox));
+    let mounted = mounted(settings, &outbox);
+    let absent = mounted.as_ref().is_some_and(|f| f.level == Level::Fail);
+    findings.extend(mounted);
     findings.extend(group(settings, &user));
     let sample = sample(&node.published_dir);
     for (key, folder) in &folders {
-        // A share that is not mounted is told above, and its mount point is not made here.
-        if *key == "directory.spool_dir" && !folder.is_dir() {
+        // A share that is not mounted is told above; nothing is made or written at its mount point.
+        if *key == "directory.spool_dir" && (absent || !folder.is_dir()) {
             continue;
         }
         let link = sample.as_deref().filter(|_| *key == "outbox_dir");
@@ -106,14 +108,14 @@ fn mend(key: &str, folder: &Path, user: &User) -> String {
 }
 
 /// Who owns what BBB publishes, and so runs the sender.
-struct User {
+pub(super) struct User {
     uid: u32,
-    name: String,
+    pub(super) name: String,
     groups: Vec<String>,
 }
 
 impl User {
-    fn of_bbb(published_dir: &Path) -> Result<User, Finding> {
+    pub(super) fn of_bbb(published_dir: &Path) -> Result<User, Finding> {
         let uid = fs::metadata(published_dir)
             .map_err(|e| {
                 Finding::fail(
@@ -196,13 +198,18 @@ impl User {
     }
 
     /// Whether trying as this user means to become somebody else, which root alone can.
-    fn is_another(&self) -> bool {
+    pub(super) fn is_another(&self) -> bool {
         let me = rustix::process::geteuid();
         me.is_root() && me.as_raw() != self.uid
     }
 
     /// Runs a program as this user; gives what it said when it fails.
     fn runs(&self, words: &[OsString]) -> Result<(), String> {
+        self.asks(words).map(drop)
+    }
+
+    /// Runs a program as this user, for what it answers.
+    pub(super) fn asks(&self, words: &[OsString]) -> Result<Vec<u8>, String> {
         // runuser belongs to util-linux, but not yet to that of Ubuntu 14.04.
         for change in [&["runuser", "-u"][..], &["sudo", "-n", "-u"]] {
             let mut command = Command::new(change[0]);
@@ -213,7 +220,7 @@ impl User {
                 .args(words)
                 .stdin(Stdio::null());
             match command.output() {
-                Ok(output) if output.status.success() => return Ok(()),
+                Ok(output) if output.status.success() => return Ok(output.stdout),
                 Ok(output) => {
                     let said = [&output.stdout[..], &output.stderr[..]].concat();
                     let said = String::from_utf8_lossy(&said);
@@ -286,7 +293,11 @@ fn mounted(settings: &Settings, outbox: &Path) -> Option<Finding> {
             "see the comments in hook.yml, or the message itself",
         )),
         Ok(Transport::Directory(directory)) => Some(match directory.check_mounted() {
-            Ok(()) => Finding::ok("the share is mounted"),
+            Ok(()) if directory.requires_mount() => Finding::ok("the share is mounted"),
+            Ok(()) => Finding::ok(
+                "the spool is there; directory.require_mount is false, so it may be a folder of \
+                 this node's own",
+            ),
             Err(e) => Finding::fail(e.to_string(), "mount it: mount -a, or see /etc/fstab"),
         }),
         Ok(_) => None,

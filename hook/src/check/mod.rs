@@ -6,26 +6,27 @@ mod node;
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bbb::Node;
 use crate::error::Error;
 use crate::settings::Settings;
 
 pub(crate) use folders::try_folders;
+pub(crate) use network::try_rsync;
 
 /// One thing that was looked at.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Finding {
     level: Level,
     what: String,
     /// What to do about it: a command where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
 }
 
 /// How good it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Level {
     Ok,

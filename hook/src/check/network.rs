@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use recording::protocol::{Introduction, NodeStanding, PROTOCOL_VERSION};
 
 use super::Finding;
+use super::folders::User;
 use crate::bbb::{Node, Place};
+use crate::error::Error;
 use crate::failure::{Cause, Failure};
 use crate::filters;
 use crate::inventory;
@@ -17,6 +19,7 @@ use crate::settings::{Settings, TransportKind};
 use crate::status::size;
 use crate::transport::Transport;
 use crate::transport::http::others_read;
+use crate::transport::rsync::Tried;
 
 /// Bytes that are sent to measure the way.
 const PROBE: usize = 1_000_000;
@@ -32,11 +35,53 @@ pub(super) fn look(settings: &Settings, node: &Node) -> Vec<Finding> {
     }
 }
 
+/// As BBB's user, whose keys and known hosts count.
 fn rsync(settings: &Settings, node: &Node) -> Finding {
+    let user = User::of_bbb(&node.published_dir).ok();
+    let Some(user) = user.filter(User::is_another) else {
+        return match try_rsync(settings) {
+            Ok(finding) => finding,
+            Err(e) => Finding::fail(e.to_string(), "mend the settings first"),
+        };
+    };
+    let tried = std::env::current_exe()
+        .map_err(|e| e.to_string())
+        .and_then(|program| {
+            user.asks(&[
+                program.into(),
+                "--config".into(),
+                settings.path.clone().into(),
+                "try-rsync".into(),
+            ])
+        })
+        .and_then(|said| {
+            let mut findings: Vec<Finding> =
+                serde_json::from_slice(&said).map_err(|e| e.to_string())?;
+            findings.pop().ok_or_else(|| "it said nothing".to_owned())
+        });
+    tried.unwrap_or_else(|why| {
+        Finding::fail(
+            format!("rsync cannot be tried as {}: {why}", user.name),
+            "mend the settings and the program's permissions first",
+        )
+    })
+}
+
+/// Tries rsync's destination, as whoever calls.
+///
+/// # Errors
+/// Settings that do not do.
+pub(crate) fn try_rsync(settings: &Settings) -> Result<Finding, Error> {
+    let node = Node::here(settings)?;
     let transport = match Transport::open(settings, &node.outbox_dir(settings)) {
         Ok(Transport::Rsync(rsync)) => rsync,
         // Told already.
-        _ => return Finding::warn("rsync was not tried", "mend the settings first"),
+        _ => {
+            return Ok(Finding::warn(
+                "rsync was not tried",
+                "mend the settings first",
+            ));
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -44,17 +89,34 @@ fn rsync(settings: &Settings, node: &Node) -> Finding {
     let tried = runtime
         .map_err(|e| Failure::disk(e.to_string()))
         .and_then(|runtime| runtime.block_on(transport.try_way()));
-    match tried {
-        Ok(()) => Finding::ok("rsync reaches its destination (nothing was sent)"),
+    let reaches = "rsync reaches its destination: a small file was written there and renamed";
+    Ok(match tried {
         Err(e) => failure(&e),
-    }
+        Ok(Tried { name, unread, left }) => {
+            let read = unread.map_or(", read back".to_owned(), |why| {
+                format!("; reading it back could not be tried, and sending needs it not ({why})")
+            });
+            match left {
+                None => Finding::ok(format!("{reaches}{read}; it was deleted")),
+                Some(why) => Finding::warn(
+                    format!("{reaches}{read}; deleting it could not be tried ({why})"),
+                    format!("rm SPOOL/{name}, there; the receiver passes it over"),
+                ),
+            }
+        }
+    })
 }
 
 fn receiver(settings: &Settings, node: &Node) -> Vec<Finding> {
     let receiver = match Receiver::open(settings) {
         Ok(receiver) => receiver,
         // That a file cannot be read is told already, with what mends it.
-        Err(_) if settings.http.ca_file.as_ref().is_some_and(|f| !f.is_file()) => {
+        Err(_)
+            if [&settings.http.ca_file, &settings.http.token_file]
+                .into_iter()
+                .flatten()
+                .any(|f| !f.is_file()) =>
+        {
             return Vec::new();
         }
         Err(e) => {

@@ -9,6 +9,8 @@ use crate::settings::{Retry, std_duration};
 const PERSON: Duration = Duration::from_secs(300);
 /// Longest pause after a decision of the receiver's administrator, who takes it back some time.
 const DECIDED: Duration = Duration::from_secs(300);
+/// Longest pause after a failure that passes by itself.
+const BRIEF: Duration = Duration::from_secs(20);
 
 /// The pause before the next attempt, after `attempts` failures in a row.
 ///
@@ -24,6 +26,8 @@ pub(crate) fn pause(retry: &Retry, cause: Cause, attempts: u32, chance: f64) -> 
     };
     let longest = if cause.is_decided() {
         longest.min(DECIDED).max(least)
+    } else if cause.is_brief() {
+        longest.min(BRIEF).max(least)
     } else {
         longest
     };
@@ -45,6 +49,7 @@ mod tests {
         assert_eq!(whole(Cause::TokenRefused, 1), 300);
         assert_eq!(whole(Cause::TokenRefused, 20), 3600);
         assert_eq!(whole(Cause::NodeCordoned, 20), 300);
+        assert_eq!(whole(Cause::SpoolBusy, 20), 20);
     }
 
     proptest! {

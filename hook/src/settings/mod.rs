@@ -160,6 +160,8 @@ pub(crate) struct RsyncSettings {
     /// How long nothing may move before rsync gives up.
     #[schemars(with = "DurationText")]
     pub(crate) stall_timeout: SignedDuration,
+    /// Refuse when a destination without a host lies on the node's own disk.
+    pub(crate) require_mount: bool,
 }
 
 impl Default for RsyncSettings {
@@ -169,6 +171,7 @@ impl Default for RsyncSettings {
             extra_rsync_opts: Vec::new(),
             work_dir: None,
             stall_timeout: SignedDuration::from_secs(60),
+            require_mount: true,
         }
     }
 }

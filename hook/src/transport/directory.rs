@@ -133,27 +133,13 @@ impl Directory {
 
     /// An empty mount point would take everything, and nobody would ever find it there.
     pub(crate) fn check_mounted(&self) -> Result<(), Failure> {
-        let spool =
-            fs::metadata(&self.spool_dir).map_err(|e| spool::refused(&self.spool_dir, &e))?;
-        let missing = |why: &str| {
-            let message = format!("{}: {why}", self.spool_dir.display());
-            Err(Failure::new(Cause::SpoolMissing, message))
-        };
-        if !spool.is_dir() {
-            return missing("is not a folder");
-        }
-        // The mount point itself may be on any disk of the node: the system's or the outbox's.
-        let own = self.not_beside.iter().flat_map(|outbox| {
-            let outbox = outbox.ancestors().find_map(|dir| fs::metadata(dir).ok());
-            [outbox, fs::metadata("/").ok()]
-        });
-        if own.flatten().any(|disk| disk.dev() == spool.dev()) {
-            return missing(
-                "lies on the node's own disk, so the share is not mounted there; mount it, or set \
-                 directory.require_mount: false",
-            );
-        }
-        Ok(())
+        let not_beside = self.not_beside.as_deref();
+        check_folder(&self.spool_dir, not_beside, "directory.require_mount")
+    }
+
+    /// Whether a spool on the node's own disk is refused.
+    pub(crate) fn requires_mount(&self) -> bool {
+        self.not_beside.is_some()
     }
 
     fn sub_folder(&self, name: &str) -> Result<PathBuf, Failure> {
@@ -185,13 +171,47 @@ impl Directory {
     }
 }
 
+/// A spool that this node reaches by a path has to be there, and on another filesystem than the
+/// node's system and `not_beside`, the outbox, where that is given.
+///
+/// # Errors
+/// It is not.
+pub(super) fn check_folder(
+    folder: &Path,
+    not_beside: Option<&Path>,
+    setting: &str,
+) -> Result<(), Failure> {
+    let spool = fs::metadata(folder).map_err(|e| spool::refused(folder, &e))?;
+    let missing = |why: &str| {
+        let message = format!("{}: {why}", folder.display());
+        Err(Failure::new(Cause::SpoolMissing, message))
+    };
+    if !spool.is_dir() {
+        return missing("is not a folder");
+    }
+    // The mount point itself may be on any disk of the node: the system's or the outbox's.
+    let own = not_beside.into_iter().flat_map(|outbox| {
+        let outbox = outbox.ancestors().find_map(|dir| fs::metadata(dir).ok());
+        [outbox, fs::metadata("/").ok()]
+    });
+    if own.flatten().any(|disk| disk.dev() == spool.dev()) {
+        return missing(&format!(
+            "lies on the node's own disk, so the share is not mounted there; mount it, or set \
+             {setting}: false"
+        ));
+    }
+    Ok(())
+}
+
 /// What begins the names of a node's unfinished files.
 fn mark(node: &str) -> String {
+    format!("{UNFINISHED_PREFIX}{}-", short(node))
+}
+
+/// A node's name as a few harmless characters.
+pub(super) fn short(node: &str) -> String {
     let digest = Digest::of(node.as_bytes()).to_string();
-    format!(
-        "{UNFINISHED_PREFIX}{}-",
-        digest.get(..8).unwrap_or_default()
-    )
+    digest.get(..8).unwrap_or_default().to_owned()
 }
 
 /// # Errors

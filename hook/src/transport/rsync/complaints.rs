@@ -1,5 +1,6 @@
 //! What rsync, rrsync and ssh mean, told to people.
 
+use super::destination::host;
 use crate::failure::{Cause, Failure};
 
 /// Lines of a complaint that are kept.
@@ -21,7 +22,14 @@ struct Meaning {
 }
 
 /// The first that fits counts. `HOST` stands for the destination's host.
-const MEANINGS: [Meaning; 14] = [
+const MEANINGS: [Meaning; 17] = [
+    Meaning {
+        said: &["Another instance of rrsync"],
+        cause: Cause::SpoolBusy,
+        advice: "rrsync lets one in at a time and another is at work; it goes on in a moment, and \
+                 with -no-lock in authorized_keys at once",
+        mend: "command=\"/usr/bin/rrsync -wo -no-lock SPOOL\",restrict in authorized_keys, there",
+    },
     Meaning {
         said: &[
             "REMOTE HOST IDENTIFICATION",
@@ -50,7 +58,7 @@ const MEANINGS: [Meaning; 14] = [
         advice: "the host does not take the key: its public half must stand in authorized_keys of \
                  the user in rsync.destination, and BBB's user must be able to read the key",
         mend: "add the node's .pub to ~/.ssh/authorized_keys of that user, there, with \
-               command=\"/usr/bin/rrsync -wo SPOOL\",restrict before it",
+               command=\"/usr/bin/rrsync -wo -no-lock SPOOL\",restrict before it",
     },
     Meaning {
         said: &["auth failed on module", "password file must"],
@@ -86,6 +94,21 @@ const MEANINGS: [Meaning; 14] = [
         advice: "the rsync daemon has no module of this name: what follows the host in \
                  rsync.destination is a [module] of its rsyncd.conf",
         mend: "rsync rsync://HOST/ lists the daemon's modules",
+    },
+    Meaning {
+        said: &[
+            "unrecognized arguments: -no-lock",
+            "Unknown option: no-lock",
+        ],
+        cause: Cause::SpoolRefused,
+        advice: "the rrsync there is old and knows no -no-lock, and needs none",
+        mend: "leave -no-lock out of authorized_keys, there",
+    },
+    Meaning {
+        said: &["unknown option"],
+        cause: Cause::Settings,
+        advice: "rsync does not know or take an option of rsync.extra_rsync_opts",
+        mend: "look at rsync.extra_rsync_opts: one word each; man rsync",
     },
     Meaning {
         said: &["read-only server", "module is read only"],
@@ -140,18 +163,21 @@ const MEANINGS: [Meaning; 14] = [
     },
 ];
 
+/// What was said, without what explains nothing, unless that is all.
+pub(super) fn lines_of(said: &str) -> Vec<&str> {
+    let all = || said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling = |line: &&str| !EMPTY_WORDS.iter().any(|words| line.starts_with(words));
+    let lines: Vec<_> = all().filter(telling).collect();
+    if lines.is_empty() {
+        all().collect()
+    } else {
+        lines
+    }
+}
+
 /// What a call of rsync that failed with this code and these words means.
 pub(super) fn complaint(code: Option<i32>, said: &str, destination: &str) -> Failure {
-    let telling =
-        |line: &&str| !line.is_empty() && !EMPTY_WORDS.iter().any(|words| line.starts_with(words));
-    let mut lines: Vec<_> = said.lines().map(str::trim).filter(telling).collect();
-    if lines.is_empty() {
-        lines = said
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .collect();
-    }
+    let lines = lines_of(said);
     let last = lines[lines.len().saturating_sub(LINES)..].join("; ");
     let code_text = code.map_or_else(|| "a signal".to_owned(), |c| c.to_string());
     let about =
@@ -170,14 +196,6 @@ pub(super) fn complaint(code: Option<i32>, said: &str, destination: &str) -> Fai
     };
     let mend = "try it by hand, as BBB's user: rsync --dry-run FILE DESTINATION";
     Failure::new(cause, about("it goes on where it stopped")).mended_by(mend)
-}
-
-/// The host in rsync's words for a place.
-fn host(destination: &str) -> &str {
-    let rest = destination.strip_prefix("rsync://").unwrap_or(destination);
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let end = rest.find([':', '/']).unwrap_or(rest.len());
-    &rest[..end]
 }
 
 #[cfg(test)]
@@ -208,6 +226,16 @@ mod tests {
                 Cause::ReceiverDown,
             ),
             (12, "/usr/bin/rrsync: unsafe path", Cause::SpoolRefused),
+            (
+                12,
+                "/usr/bin/rrsync: Another instance of rrsync is already accessing this directory.",
+                Cause::SpoolBusy,
+            ),
+            (
+                1,
+                "rsync: --fast: unknown option\nrsync error: syntax or usage error (code 1)",
+                Cause::Settings,
+            ),
             (
                 5,
                 "@ERROR: Unknown module 'x'\nrsync error: error starting (code 5)",
