@@ -166,6 +166,11 @@ impl Reconciled {
             self.differ(folder, Kind::Deleted, "it lies in BBB's deleted folder");
             return;
         }
+        if theirs.status == PackageStatus::Damaged {
+            let detail = "the receiver found its copy damaged or lost; it has to be sent again";
+            self.differ(folder, Kind::Missing, detail);
+            return;
+        }
         if matches!(
             theirs.status,
             PackageStatus::Spooled | PackageStatus::Rejected

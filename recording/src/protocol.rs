@@ -98,6 +98,8 @@ pub enum PackageStatus {
     Rejected,
     /// Archived, and a later content of the same recording and format has taken its place.
     Superseded,
+    /// It was archived, and the archive's copy was found damaged or lost; it must be sent again.
+    Damaged,
 }
 
 impl PackageStatus {
@@ -109,6 +111,7 @@ impl PackageStatus {
             PackageStatus::Archived => "archived",
             PackageStatus::Rejected => "rejected",
             PackageStatus::Superseded => "superseded",
+            PackageStatus::Damaged => "damaged",
         }
     }
 }

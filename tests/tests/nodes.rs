@@ -279,7 +279,7 @@ fn what_the_archive_lost_is_not_called_archived_and_comes_again() {
         let xml = folder.join("metadata.xml");
         let whole = fs::read(&xml).unwrap();
         damage(&xml);
-        assert_eq!(status(), "rejected");
+        assert_eq!(status(), "damaged");
         fs::remove_dir_all(site.outbox()).unwrap();
         send(&site, &id, &["notes"]);
         eventually("the archive has it again", LONG, || {
@@ -330,8 +330,17 @@ fn what_the_archive_holds_is_read_before_a_node_deletes_its_own() {
     let why = found[0]["why"].as_str().unwrap();
     assert!(why.ends_with("metadata.xml has another content"), "{why}");
     assert_eq!(found[1]["state"], "held", "{found:?}");
+    let status = || {
+        let state = site.state("r-1").unwrap();
+        let packages = state["packages"].as_array().unwrap().clone();
+        let of = packages.into_iter().find(|p| p["format"] == damaged);
+        of.unwrap()["status"].clone()
+    };
+    assert_eq!(status(), "damaged");
+    assert!(site.story("r-1").contains("damaged or lost"));
     fs::write(&file, &good).unwrap();
     assert_eq!(verify(&all)[0]["state"], "held", "it is read each time");
+    assert_eq!(status(), "archived");
 
     // What is not here, or not the content that counts.
     let strange = json!([

@@ -85,6 +85,41 @@ fn every_place_is_looked_at() {
         differences(&site, &["--deep"], 1),
         [of(&ids[0], "archive", "changed")]
     );
+    // From then on it is known, told everywhere, and confirmed to nobody.
+    assert_eq!(
+        differences(&site, &[], 1),
+        [of(&ids[0], "archive", "changed")]
+    );
+    let shown = site.receiver(["recording", "show", &ids[0]]).success();
+    assert!(shown.contains("Damaged      presentation, "), "{shown}");
+    assert!(
+        shown.contains("copy of presentation is damaged or lost: changed: "),
+        "{shown}"
+    );
+    let list = site.receiver(["recording", "list"]).success();
+    let of_it: Vec<_> = list.lines().filter(|l| l.contains("damaged")).collect();
+    assert_eq!(of_it.len(), 1, "{list}");
+    assert!(of_it[0].starts_with(&ids[0]), "{list}");
+    let status = site.receiver(["status"]);
+    assert_eq!(status.code, Some(1), "{}", status.all());
+    assert!(
+        status.stdout.contains("Damaged     1 formats"),
+        "{}",
+        status.all()
+    );
+    let client = support::tus::Client::of(&site);
+    let answer = client.ask("GET", &format!("/api/v1/recordings/{}", ids[0]), &[], b"");
+    assert!(answer.body.contains("\"damaged\""), "{answer:?}");
+    // Sent again, every byte is read, and the good copy takes the place of the damaged one.
+    site.hook(["publish", "-m", &ids[0]]).success();
+    site.hook(["send"]).success();
+    support::harness::eventually("it is whole", std::time::Duration::from_secs(90), || {
+        let shown = site.receiver(["recording", "show", &ids[0]]).success();
+        shown.contains("which was damaged, is whole").then_some(())
+    });
+    assert!(differences(&site, &["--deep"], 0).is_empty());
+    assert_eq!(fs::read(turned).unwrap(), kept);
+
     fs::write(turned, &kept[1..]).unwrap();
     assert_eq!(
         differences(&site, &[], 1),
@@ -106,6 +141,13 @@ fn every_place_is_looked_at() {
         [of(&ids[0], "archive", "missing")]
     );
     fs::rename(&away, folder(&ids[0])).unwrap();
+    // Brought back by hand it counts again once it was read.
+    assert_eq!(
+        differences(&site, &[], 1),
+        [of(&ids[0], "archive", "changed")]
+    );
+    assert!(differences(&site, &["--deep"], 0).is_empty());
+    assert!(differences(&site, &[], 0).is_empty());
     fs::create_dir_all(folder("stranger-1")).unwrap();
     assert_eq!(
         differences(&site, &[], 1),
@@ -166,6 +208,24 @@ fn every_place_is_looked_at() {
     fs::remove_dir_all(site.path("receiver/spool/rejected")).unwrap();
     assert!(differences(&site, &["--no-pod"], 0).is_empty());
 
+    // What a node sent under no name is shown with the node, and with its alone.
+    let path = client.create(6);
+    assert_eq!(client.patch(&path, 0, b"no tar").status, 204);
+    let id = path.rsplit_once('/').unwrap().1;
+    let aside = site.path(&format!("receiver/spool/rejected/upload~{id}.tar"));
+    support::harness::eventually("it is rejected", std::time::Duration::from_secs(90), || {
+        aside.exists().then_some(())
+    });
+    let all = site.receiver(["reconcile", "--no-pod"]);
+    let node = "bbb1.example.org";
+    let of_node = site.receiver(["reconcile", "--no-pod", "--node", node]);
+    for said in [all, of_node] {
+        assert_eq!(said.code, Some(1), "{}", said.all());
+        let line = format!("{}, sent by {node}, was rejected: ", aside.display());
+        assert!(said.stdout.contains(&line), "{}", said.all());
+    }
+    fs::remove_dir_all(site.path("receiver/spool/rejected")).unwrap();
+
     // What nobody takes is told by everything that looks at the spool, and by the log.
     let spool = site.path("receiver/spool");
     fs::write(spool.join("incoming/lost.tar"), "x").unwrap();
@@ -192,7 +252,6 @@ fn every_place_is_looked_at() {
 
     // What its node hides or has pruned is told and is no difference; what it has deleted is one,
     // and so is what it pruned and the archive has lost.
-    let client = support::tus::Client::of(&site);
     let tell = |state: &str| {
         let told = serde_json::json!({"recordings": [{
             "record_id": ids[2], "format": "presentation", "state": state,

@@ -42,6 +42,8 @@ fn creations() {
     let long = format!("a {}", "QUFB".repeat(4000));
     let twice = format!("{good},{good}");
     let right = sha1_of(b"abc");
+    let token = fs::read_to_string(site.token_file()).unwrap();
+    let bearer = format!("Bearer {}", token.trim());
     #[rustfmt::skip]
     let rows: &[Row] = &[
         ("a length", &[("Upload-Length", "10")], b"", 201),
@@ -94,6 +96,8 @@ fn creations() {
         ("an old version", &[("Upload-Length", "5"), ("Tus-Resumable", "0.2.2")], b"", 412),
         ("a later version", &[("Upload-Length", "5"), ("Tus-Resumable", "1.0.1")], b"", 412),
         ("no version", &[("Upload-Length", "5"), ("Tus-Resumable", "")], b"", 412),
+        ("two versions", &[("Upload-Length", "5"), ("Tus-Resumable", "1.0.0"), ("Tus-Resumable", "0.2.2")], b"", 412),
+        ("two tokens", &[("Upload-Length", "5"), ("Authorization", &bearer), ("Authorization", &bearer)], b"", 400),
         ("no token", &[("Upload-Length", "5"), ("Authorization", "")], b"", 401),
         ("no token and no version", &[("Authorization", ""), ("Tus-Resumable", "")], b"", 401),
         ("a wrong token", &[("Upload-Length", "5"), ("Authorization", "Bearer x")], b"", 401),

@@ -340,7 +340,12 @@ fn ask_receiver(settings: &Settings, lines: &mut [Line], digests: &mut Digests, 
                     Some(PackageStatus::Spooled) => {
                         line.skip("it lies in the receiver's spool already".to_owned());
                     }
-                    Some(PackageStatus::Rejected | PackageStatus::Superseded) | None => {}
+                    Some(
+                        PackageStatus::Rejected
+                        | PackageStatus::Superseded
+                        | PackageStatus::Damaged,
+                    )
+                    | None => {}
                 }
             }
         }

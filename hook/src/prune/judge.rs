@@ -352,6 +352,9 @@ impl<'a> Judge<'a> {
                 self.days_passed(since, "archived")?;
                 Ok(since)
             }
+            Some((PackageStatus::Damaged, _)) => Err(format!(
+                "the receiver found its copy of the {format} damaged or lost; it has to be sent again"
+            )),
             Some((status, _)) => Err(format!(
                 "the receiver has its {format} as {} only",
                 status.as_str()

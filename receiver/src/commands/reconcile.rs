@@ -12,7 +12,8 @@ use crate::tenants::Tenants;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is changed. Each line: the recording, its format, where, how it differs (missing, extra,
+    after_help = "Nothing is changed, but what is damaged or lost in the archive is noted: it is not confirmed to its
+node any more, whose sweep sends it again, and `recording show` tells it. Each line: the recording, its format, where, how it differs (missing, extra,
 changed, deleted), and what. What a node has unpublished stands there too and does not count; nor does
 what it has pruned. Exit codes: 0 nothing differs, 1 something does, 3 nothing differs but
 Pod could not be asked.

@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{ConfigArg, Usage, print};
-use crate::ledger::{Ledger, Recording, Stage, Told, can_be_assigned};
+use crate::ledger::{Damage, Ledger, Recording, Stage, Told, can_be_assigned};
 use crate::media;
 use crate::owners::Finders;
 
@@ -168,7 +168,10 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 recordings.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             }
             let told = ledger.all_node_states(None).await?;
+            let damages = ledger.damages(None).await?;
             let line = |recording: &Recording| {
+                let is_its = |damage: &&Damage| damage.record_id == recording.record_id;
+                let damaged: Vec<_> = damages.iter().filter(is_its).collect();
                 let of = |told: &&Told| told.record_id == recording.record_id;
                 // Sorted by recording.
                 let from = told.partition_point(|t| t.record_id < recording.record_id);
@@ -177,9 +180,10 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
                     true => {
                         let mut object = as_json(recording);
                         object["on_node"] = on_node(&told);
+                        object["damaged"] = as_damaged(&damaged);
                         object.to_string()
                     }
-                    false => as_line(recording) + &gone(&told),
+                    false => as_line(recording) + &gone(&told) + &lost(&damaged),
                 }
             };
             let lines: Vec<_> = recordings.iter().map(line).collect();
@@ -313,6 +317,7 @@ async fn show(
         return Err(unknown(id));
     }
     let formats = ledger.formats(id).await?;
+    let damages = ledger.damages(Some(id)).await?;
     let media = ledger.media(id).await?;
     let registrations = ledger.registrations(id).await?;
     let told = ledger.node_states(id).await?;
@@ -341,6 +346,7 @@ async fn show(
                 "trouble": r.trouble,
             })).collect::<Vec<_>>(),
             "on_node": on_node(&told.iter().collect::<Vec<_>>()),
+            "damaged": as_damaged(&damages.iter().collect::<Vec<_>>()),
             "story": story.iter().map(|e| json!({
                 "at": e.at, "stage": e.stage, "level": e.level, "text": e.text,
             })).collect::<Vec<_>>(),
@@ -370,6 +376,12 @@ async fn show(
     }
     for (format, digest, _) in &formats {
         lines.push(format!("Archived     {format}, digest {digest}"));
+    }
+    for damage in &damages {
+        lines.push(format!(
+            "Damaged      {}, found {:.0}: {}; it has to be sent again",
+            damage.format, damage.since, damage.why
+        ));
     }
     if let Some((sha256, bytes, duration_ms)) = media.as_ref().and_then(|m| m.made) {
         lines.push(format!(
@@ -469,6 +481,22 @@ fn gone(told: &[&Told]) -> String {
         let (format, state) = (&t.format, t.state.as_str());
         format!("{line}\t{format} {state} on {}", t.node)
     })
+}
+
+/// Which formats of a recording the archive does not hold as they came.
+fn lost(damaged: &[&Damage]) -> String {
+    damaged.iter().fold(String::new(), |line, damage| {
+        format!("{line}\t{} damaged in the archive", damage.format)
+    })
+}
+
+fn as_damaged(damaged: &[&Damage]) -> serde_json::Value {
+    let one = |damage: &&Damage| {
+        json!({
+            "format": damage.format, "why": damage.why, "since": damage.since,
+        })
+    };
+    damaged.iter().map(one).collect()
 }
 
 fn on_node(told: &[&Told]) -> serde_json::Value {

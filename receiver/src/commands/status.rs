@@ -13,7 +13,7 @@ use crate::upload;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The exit code is 1 when something waits for a human: failed recordings, rejected
-packages, imports that fail, files in the spool that nobody takes, a spool without room.
+packages, imports that fail, damaged copies in the archive, files in the spool that nobody takes, a spool without room.
 
 Example:
   bbb2pod-receiver status --json"
@@ -32,6 +32,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let recordings = ledger.recording_counts().await?;
     let packages = ledger.package_counts().await?;
     let (failing, why) = ledger.failing_packages().await?;
+    let damaged = ledger.damages(None).await?.len();
     let nodes = ledger.nodes().await?;
     let tenants = ledger.tenant_counts().await?.into_iter();
     let tenants: Vec<_> = tenants
@@ -64,6 +65,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 "uploads": on_way.len(), "upload_bytes": on_way.iter().sum::<u64>(),
                 "free": free, "keep_free": keep_free, "takes_uploads": takes_uploads,
             },
+            "damaged": damaged,
             "tenants": tenants.iter().map(|(tenant, state, n)| json!({
                 "tenant": tenant, "state": state, "recordings": n,
             })).collect::<Vec<_>>(),
@@ -108,6 +110,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
                 "Failing     {failing} packages could not be imported and are tried again: {why}"
             ));
         }
+        if damaged > 0 {
+            lines.push(format!(
+                "Damaged     {damaged} formats in the archive, until their nodes send them again; which: bbb2pod-receiver reconcile"
+            ));
+        }
         for (tenant, state, n) in &tenants {
             lines.push(format!("Tenant      {tenant}: {n} {state}"));
         }
@@ -119,6 +126,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let is_well = takes_uploads
         && failing == 0
+        && damaged == 0
         && rejected.is_empty()
         && strange.is_empty()
         && count("failed") == 0;

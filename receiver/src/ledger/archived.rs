@@ -50,11 +50,17 @@ impl Ledger {
             found.format.as_str(),
             found.digest.to_string(),
         );
-        let before = sqlx::query("SELECT digest FROM formats WHERE record_id = ? AND format = ?")
-            .bind(id)
-            .bind(format)
-            .fetch_optional(&mut *tx)
-            .await?;
+        let before = sqlx::query(
+            "SELECT digest, damaged IS NOT NULL AS damaged FROM formats WHERE record_id = ? AND format = ?",
+        )
+        .bind(id)
+        .bind(format)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let was_damaged = match &before {
+            Some(row) => row.try_get("damaged")?,
+            None => false,
+        };
         let before: Option<String> = before.map(|row| row.try_get("digest")).transpose()?;
         let is_new = before.as_deref() != Some(digest.as_str());
         // Whose it is was decided when it first came; only `recording add-to-tenant` changes that.
@@ -88,7 +94,7 @@ impl Ledger {
              ON CONFLICT (record_id, format) DO UPDATE SET digest = excluded.digest, bytes = excluded.bytes,
                  published_at = CASE WHEN digest = excluded.digest THEN max(published_at, excluded.published_at)
                                      ELSE excluded.published_at END,
-                 archived_at = excluded.archived_at",
+                 archived_at = excluded.archived_at, damaged = NULL, damaged_at = NULL",
         )
         .bind(id)
         .bind(format)
@@ -115,6 +121,9 @@ impl Ledger {
                 "archived a new version of {format}, {} bytes, digest {digest}",
                 found.bytes
             ),
+            Some(_) if was_damaged => {
+                format!("{format} came again; the archive's copy, which was damaged, is whole")
+            }
             Some(_) => format!("{format} came again with the content that is archived already"),
         };
         story::tell(&mut *tx, id, "import", Level::Info, &text).await?;

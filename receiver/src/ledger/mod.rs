@@ -5,6 +5,7 @@
 
 mod archived;
 mod backup;
+mod damage;
 mod enrolments;
 mod erasure;
 mod media;
@@ -31,6 +32,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub(crate) use archived::Imported;
+pub(crate) use damage::Damage;
 pub(crate) use media::{Media, NewMedia};
 pub(crate) use messages::MessageState;
 pub(crate) use node_states::Told;

@@ -111,9 +111,13 @@ impl Ledger {
         for package in packages {
             // Of several arrivals the one that got furthest counts.
             let row = sqlx::query(
-                "SELECT status FROM packages WHERE record_id = ? AND format = ? AND digest = ?
-                 ORDER BY CASE status WHEN 'archived' THEN 0 WHEN 'spooled' THEN 1
-                                      WHEN 'superseded' THEN 2 ELSE 3 END LIMIT 1",
+                "SELECT CASE WHEN p.status = 'archived' AND f.damaged IS NOT NULL THEN 'damaged' ELSE p.status END AS status
+                 FROM packages p LEFT JOIN formats f
+                     ON f.record_id = p.record_id AND f.format = p.format AND f.digest = p.digest
+                 WHERE p.record_id = ? AND p.format = ? AND p.digest = ?
+                 ORDER BY CASE 1 WHEN p.status = 'archived' AND f.damaged IS NULL THEN 0
+                                 WHEN p.status = 'spooled' THEN 1 WHEN p.status = 'superseded' THEN 2
+                                 WHEN p.status = 'archived' THEN 3 ELSE 4 END LIMIT 1",
             )
             .bind(package.record_id.as_str())
             .bind(package.format.as_str())
@@ -134,7 +138,8 @@ impl Ledger {
         limit: u32,
     ) -> Result<Vec<NodeRecording>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT p.record_id, p.format, p.digest, p.status, p.bytes,
+            "SELECT p.record_id, p.format, p.digest, p.bytes,
+                    CASE WHEN p.status = 'archived' AND f.damaged IS NOT NULL THEN 'damaged' ELSE p.status END AS status,
                     CASE r.failed WHEN 1 THEN 'failed' ELSE r.stage END AS stage,
                     EXISTS (SELECT 1 FROM registrations g WHERE g.record_id = p.record_id AND g.kind IS NOT NULL) AS registered,
                     (SELECT state FROM node_states s WHERE s.record_id = p.record_id AND s.format = p.format AND s.node = ?1) AS node_state
@@ -143,6 +148,7 @@ impl Ledger {
                    FROM packages
                    WHERE node = ?1 AND digest IS NOT NULL AND format IS NOT NULL AND (record_id, format) > (?2, ?3)) p
              LEFT JOIN recordings r ON r.record_id = p.record_id
+             LEFT JOIN formats f ON f.record_id = p.record_id AND f.format = p.format AND f.digest = p.digest
              WHERE p.place = 1 ORDER BY p.record_id, p.format LIMIT ?4",
         )
         .bind(node)

@@ -57,8 +57,8 @@ pub(crate) struct OpenPackage {
     pub(crate) format: Option<PlaybackFormat>,
     /// Why it was rejected; `None` while it waits.
     pub(crate) rejected: Option<String>,
-    /// Whether a node sent it, and not somebody who dropped it.
-    pub(crate) is_sent: bool,
+    /// Who sent it; `None` for a dropped file.
+    pub(crate) node: Option<String>,
 }
 
 impl Package {
@@ -309,10 +309,22 @@ impl Ledger {
                 record_id: record_id.as_deref().map(parsed).transpose()?,
                 format: format.as_deref().map(parsed).transpose()?,
                 rejected: (status == "rejected").then(|| reason.unwrap_or_default()),
-                is_sent: row.try_get::<Option<String>, _>("node")?.is_some(),
+                node: row.try_get("node")?,
             })
         };
         rows.iter().map(open).collect()
+    }
+
+    /// The rejected packages that nodes sent: their names in the spool, and who sent them.
+    pub(crate) async fn rejected_files(&self) -> Result<Vec<(String, String)>, LedgerError> {
+        let rows = sqlx::query(
+            "SELECT file, node FROM packages WHERE status = 'rejected' AND node IS NOT NULL ORDER BY since",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get("file")?, row.try_get("node")?)))
+            .collect()
     }
 
     /// What a node may know of a recording's packages: those it sent and those that nobody is known to
@@ -323,9 +335,14 @@ impl Ledger {
         node: Option<&str>,
     ) -> Result<Vec<PackageState>, LedgerError> {
         let rows = sqlx::query(
-            "SELECT format, digest, status, reason, since FROM packages
-             WHERE record_id = ?1 AND (?2 IS NULL OR node IS NULL OR node = ?2) AND format IS NOT NULL AND digest IS NOT NULL
-             ORDER BY since DESC, rowid DESC",
+            "SELECT p.format, p.digest, p.since,
+                    CASE WHEN p.status = 'archived' AND f.damaged IS NOT NULL THEN 'damaged' ELSE p.status END AS status,
+                    CASE p.status WHEN 'archived' THEN f.damaged ELSE p.reason END AS reason
+             FROM packages p LEFT JOIN formats f
+                 ON f.record_id = p.record_id AND f.format = p.format AND f.digest = p.digest
+             WHERE p.record_id = ?1 AND (?2 IS NULL OR p.node IS NULL OR p.node = ?2)
+                 AND p.format IS NOT NULL AND p.digest IS NOT NULL
+             ORDER BY p.since DESC, p.rowid DESC",
         )
         .bind(id.as_str())
         .bind(node)
@@ -381,6 +398,7 @@ pub(super) fn status(text: &str) -> Result<PackageStatus, LedgerError> {
         PackageStatus::Archived,
         PackageStatus::Rejected,
         PackageStatus::Superseded,
+        PackageStatus::Damaged,
     ];
     all.into_iter()
         .find(|s| s.as_str() == text)

@@ -25,14 +25,62 @@ pub(super) async fn compare(
     out: &mut Vec<Difference>,
 ) -> anyhow::Result<()> {
     let archive = Archive::open(&config.archive_dir)?;
+    let damages = ledger.damages(None).await?;
     for recording in recordings {
-        for (format, digest, _) in ledger.formats(&recording.record_id).await? {
-            let (archive, id) = (archive.clone(), recording.record_id.clone());
-            let look = move || one(&archive, &id, &format, &digest, deep);
-            out.extend(tokio::task::spawn_blocking(look).await??);
+        let id = &recording.record_id;
+        for (format, digest, _) in ledger.formats(id).await? {
+            let mut found = look(&archive, id, &format, &digest, deep).await?;
+            let mut wrong = wrong_in(&found);
+            if wrong.is_some() {
+                // A new version may just have been taken in.
+                found = look(&archive, id, &format, &digest, deep).await?;
+                wrong = wrong_in(&found);
+            }
+            let known = damages
+                .iter()
+                .find(|known| known.record_id == *id && known.format == format);
+            match (wrong, known) {
+                (Some(why), _) => ledger.note_damaged(id, &format, &digest, &why).await?,
+                (None, Some(_)) if deep => ledger.note_whole(id, &format, &digest).await?,
+                (None, Some(known)) => found.push(Difference {
+                    record_id: Some(id.clone()),
+                    format: Some(format),
+                    node: None,
+                    place: Place::Archive,
+                    kind: Kind::Changed,
+                    text: format!(
+                        "found damaged at {:.0}, and has not come again: {}; --deep looks again",
+                        known.since, known.why
+                    ),
+                }),
+                (None, None) => {}
+            }
+            out.extend(found);
         }
     }
     Ok(())
+}
+
+async fn look(
+    archive: &Archive,
+    id: &RecordId,
+    format: &PlaybackFormat,
+    digest: &Digest,
+    deep: bool,
+) -> anyhow::Result<Vec<Difference>> {
+    let (archive, id, format, digest) = (archive.clone(), id.clone(), format.clone(), *digest);
+    let look = move || one(&archive, &id, &format, &digest, deep);
+    Ok(tokio::task::spawn_blocking(look).await??)
+}
+
+/// What makes a copy another content than the one that came, in one line; a file too many does not.
+fn wrong_in(found: &[Difference]) -> Option<String> {
+    let wrong = found
+        .iter()
+        .filter(|difference| difference.kind != Kind::Extra)
+        .map(|difference| format!("{}: {}", difference.kind.as_str(), difference.text));
+    let wrong: Vec<_> = wrong.collect();
+    (!wrong.is_empty()).then(|| wrong.join("; "))
 }
 
 /// Compares one format of a recording with its manifest, and that with the ledger.
@@ -46,6 +94,7 @@ fn one(
     let differs = |kind, text: String| Difference {
         record_id: Some(id.clone()),
         format: Some(format.clone()),
+        node: None,
         place: Place::Archive,
         kind,
         text,
@@ -148,6 +197,7 @@ pub(super) async fn extra(
         out.push(Difference {
             record_id: id.parse().ok(),
             format: format.parse().ok(),
+            node: None,
             place: Place::Archive,
             kind: Kind::Extra,
             text: format!("{} is not known to the ledger", entry.path().display()),

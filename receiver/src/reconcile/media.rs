@@ -79,6 +79,7 @@ pub(super) fn extra(
         out.push(Difference {
             record_id: id,
             format: None,
+            node: None,
             place: Place::Media,
             kind: Kind::Extra,
             text: format!("{} is not known to the ledger", entry.path().display()),

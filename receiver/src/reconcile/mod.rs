@@ -1,6 +1,6 @@
 //! Reconcile: whether what the ledger says is so, at every place where a recording is.
 //!
-//! It only looks. A recording on its way is no difference: what waits in the spool, is being
+//! It only looks, and notes in the ledger which copies in the archive are damaged. A recording on its way is no difference: what waits in the spool, is being
 //! converted or is due for Pod comes by itself.
 
 mod archive;
@@ -83,6 +83,9 @@ pub(crate) struct Difference {
     pub(crate) record_id: Option<RecordId>,
     /// The playback format, when it is about one.
     pub(crate) format: Option<PlaybackFormat>,
+    /// The node that sent it, when it is known and the recording does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<String>,
     /// Where.
     pub(crate) place: Place,
     /// How.
@@ -154,6 +157,7 @@ fn of(recording: &Recording, place: Place, kind: Kind, text: impl Into<String>) 
     Difference {
         record_id: Some(recording.record_id.clone()),
         format: None,
+        node: None,
         place,
         kind,
         text: text.into(),

@@ -44,6 +44,7 @@ pub(super) async fn compare(
         let difference = Difference {
             record_id: Some(told.record_id),
             format: Some(told.format),
+            node: Some(told.node.clone()),
             place: Place::Node,
             kind,
             text,

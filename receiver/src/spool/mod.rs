@@ -32,6 +32,8 @@ pub(crate) struct Watched {
     seen: HashMap<String, (Look, Instant)>,
     /// What nobody takes, and was told.
     told: BTreeSet<Strange>,
+    /// When the first look was.
+    since: Instant,
 }
 
 /// What a file looked like.
@@ -58,6 +60,7 @@ impl Watched {
             settle,
             seen: HashMap::new(),
             told: BTreeSet::new(),
+            since: Instant::now(),
         }
     }
 
@@ -76,7 +79,11 @@ impl Watched {
                 .with_context(|| format!("cannot read the spool {}", spool.display()))
         })
         .await??;
-        let strange = BTreeSet::from_iter(strange);
+        let mut strange = BTreeSet::from_iter(strange);
+        // What came while nobody looked is going to be taken.
+        if self.since.elapsed() < strange::taken_within(self.settle) {
+            strange.retain(|one| !one.may_be_taken());
+        }
         for one in strange.difference(&self.told) {
             tracing::warn!("in the spool: {}", one.line());
         }

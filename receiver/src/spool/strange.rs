@@ -36,6 +36,27 @@ impl Strange {
     }
 }
 
+/// Longest time beyond twice `settle` that a running service leaves a package lying.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+
+const NOT_READ: &str = "cannot be read by the receiver's user; give it to a group that this user is in, with mode 2775";
+const NOT_SEEN: &str = "cannot be looked at by the receiver's user; give its folder to a group that this user is in, with mode 2775";
+/// Why a package is told that stands still and was not taken.
+const NOT_TAKEN: &str = "has not been taken: the receiver is not running, or its user may not rename it; give its folder to a group that this user is in, with mode 2775";
+
+impl Strange {
+    /// Whether it is a package that waits to be taken, which one that has just been started is
+    /// going to do.
+    pub(super) fn may_be_taken(&self) -> bool {
+        self.why == NOT_TAKEN
+    }
+}
+
+/// Since when a package that stands still must have been taken.
+pub(super) fn taken_within(settle: Duration) -> Duration {
+    settle.saturating_mul(2).saturating_add(TAKEN_WITHIN)
+}
+
 /// Where something lies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -49,11 +70,19 @@ enum Place {
 /// # Errors
 /// The spool cannot be read.
 pub(crate) fn strange(spool: &Path, settle: Duration) -> io::Result<Vec<Strange>> {
+    strange_at(spool, settle, Timestamp::now().as_second())
+}
+
+fn strange_at(spool: &Path, settle: Duration, now: i64) -> io::Result<Vec<Strange>> {
     let mut found = BTreeMap::new();
-    let not_after = Timestamp::now().as_second() - i64::try_from(settle.as_secs()).unwrap_or(0);
-    look(spool, Place::Spool, DEPTH, not_after, &mut found)?;
+    let before = |age: Duration| now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(0));
+    let limits = Limits {
+        still: before(settle),
+        taken: before(taken_within(settle)),
+    };
+    look(spool, Place::Spool, DEPTH, limits, &mut found)?;
     for (name, place) in [(INCOMING, Place::Incoming), (REJECTED, Place::Rejected)] {
-        look(&spool.join(name), place, 0, not_after, &mut found)?;
+        look(&spool.join(name), place, 0, limits, &mut found)?;
     }
     let all = found
         .into_iter()
@@ -66,6 +95,15 @@ pub(crate) fn strange(spool: &Path, settle: Duration) -> io::Result<Vec<Strange>
     Ok(all)
 }
 
+/// Seconds since 1970 before which something must have changed for the last time.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// To be told at all; what is younger may be on its way.
+    still: i64,
+    /// To be told although it will be taken, if somebody can.
+    taken: i64,
+}
+
 /// By folder and reason: the first, and how many.
 type Found = BTreeMap<(PathBuf, &'static str), (PathBuf, usize)>;
 
@@ -73,7 +111,7 @@ fn look(
     folder: &Path,
     place: Place,
     depth: usize,
-    not_after: i64,
+    limits: Limits,
     found: &mut Found,
 ) -> io::Result<()> {
     let mut entries: Vec<DirEntry> = match fs::read_dir(folder) {
@@ -91,14 +129,19 @@ fn look(
         if is_own || name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        // What goes away meanwhile is not there.
-        let Ok(metadata) = entry.metadata() else {
-            continue;
-        };
         let path = entry.path();
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            // What goes away meanwhile is not there.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(_) => {
+                note(found, path, NOT_SEEN);
+                continue;
+            }
+        };
         if metadata.is_dir() && place == Place::Spool && depth > 0 {
-            if look(&path, place, depth - 1, not_after, found).is_err() {
-                note(found, path, "cannot be read by the receiver's user");
+            if look(&path, place, depth - 1, limits, found).is_err() {
+                note(found, path, NOT_READ);
             }
             continue;
         }
@@ -110,6 +153,10 @@ fn look(
             (Some(name), Place::Spool) => no_package(name, &metadata),
             (Some(name), Place::Incoming) => no_upload(name, &metadata),
             (Some(name), Place::Rejected) => not_rejected(name, &path, &metadata),
+        };
+        let not_after = match why {
+            Some(NOT_TAKEN) => limits.taken,
+            _ => limits.still,
         };
         if let Some(why) = why.filter(|_| metadata.ctime() <= not_after) {
             note(found, path, why);
@@ -131,8 +178,10 @@ fn no_package(name: &str, metadata: &Metadata) -> Option<&'static str> {
         Some("is a link, and links are not followed; put the file itself here")
     } else if !metadata.is_file() {
         Some("is no file")
-    } else if name.ends_with(".tar") {
-        None
+    } else if let Some(stem) = name.strip_suffix(".tar") {
+        // What was taken carries an id.
+        let is_taken = stem.rsplit_once('~').is_some_and(|(_, id)| is_id(id));
+        (!is_taken).then_some(NOT_TAKEN)
     } else if packed.iter().any(|end| lower.ends_with(end)) {
         Some("is compressed, and is not taken; unpack it to a .tar")
     } else if lower.ends_with(".tar") {
@@ -233,6 +282,17 @@ mod tests {
             assert!(line.contains(why), "{name}: {line}");
         }
         assert_eq!(found.len(), wrong.len() + 1, "{found:?}");
+
+        // A package that nobody takes, from when on a running service would have.
+        let now = Timestamp::now().as_second();
+        fs::write(at(&format!("tenant/deeper/taken~{id}.tar")), "x").unwrap();
+        let of_tars = |after: i64| -> Vec<_> {
+            let found = strange_at(spool.path(), Duration::from_secs(5), now + after).unwrap();
+            let tars = found.into_iter().filter(|one| one.why == NOT_TAKEN);
+            tars.map(|one| one.path).collect()
+        };
+        assert!(of_tars(60).is_empty());
+        assert_eq!(of_tars(90), [at("r-1.tar"), at("tenant/deeper/r-2.tar")]);
 
         // A recording's folder that somebody dropped as it is: one line, not thousands.
         for n in 0..50 {

@@ -12,6 +12,8 @@ use crate::ledger::{Caller, Ledger, LedgerError};
 pub(crate) enum AuthError {
     /// No token, or one that no node has.
     Unknown(&'static str),
+    /// Two tokens: whose the request is cannot be said.
+    Two,
     /// The node is known, and nothing (new) is taken of it.
     NotNow(Caller),
     /// The ledger could not be asked.
@@ -72,9 +74,12 @@ pub(crate) async fn caller(ledger: &Ledger, headers: &HeaderMap) -> Result<Calle
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .ok_or(AuthError::Unknown("the Authorization header is missing"))?;
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (given, more) = (all.next(), all.next());
+    if more.is_some() {
+        return Err(AuthError::Two);
+    }
+    let given = given.ok_or(AuthError::Unknown("the Authorization header is missing"))?;
     let text = given
         .to_str()
         .map_err(|_| AuthError::Unknown("the Authorization header is not plain text"))?;
@@ -96,6 +101,10 @@ impl IntoResponse for AuthError {
                     .headers_mut()
                     .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
+            }
+            AuthError::Two => {
+                let error = "the Authorization header is given twice".to_owned();
+                (StatusCode::BAD_REQUEST, Json(Refusal { error })).into_response()
             }
             AuthError::NotNow(caller) => {
                 let (node, state) = (&caller.node, caller.state.as_str());

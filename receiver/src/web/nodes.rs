@@ -24,6 +24,8 @@ use crate::upload::headers::VERSION as TUS_VERSION;
 
 /// A probe on which nothing comes for this long is ended.
 const SILENT: Duration = Duration::from_secs(30);
+/// What is wrong with a copy that was not read, only looked at.
+const NOT_WHOLE: &str = "its manifest or some of its files are gone or have another size";
 /// Longest version of a hook that is kept.
 const LONGEST_VERSION: usize = 100;
 
@@ -112,8 +114,8 @@ struct Content<'a> {
     status: Option<&'a mut PackageStatus>,
 }
 
-/// What the ledger calls archived but the archive does not hold in full any more counts as
-/// rejected: it must be sent again, and a node must not delete its own copy.
+/// What the ledger calls archived but the archive does not hold in full any more is damaged, and
+/// noted as such: it must be sent again, and a node must not delete its own copy.
 async fn looked_at<T: Send + 'static>(
     service: &Service,
     items: impl IntoIterator<Item = T>,
@@ -122,6 +124,7 @@ async fn looked_at<T: Send + 'static>(
     let archive = service.archive.clone();
     let mut items: Vec<T> = items.into_iter().collect();
     let look = move || {
+        let mut damaged = Vec::new();
         for item in &mut items {
             let content = content(item);
             let Some(status) = content.status else {
@@ -132,12 +135,26 @@ async fn looked_at<T: Send + 'static>(
             {
                 tracing::error!(record_id = %content.record_id, format = %content.format,
                     "the archive's copy is gone or damaged; it has to be sent again");
-                *status = PackageStatus::Rejected;
+                *status = PackageStatus::Damaged;
+                damaged.push((
+                    content.record_id.clone(),
+                    content.format.clone(),
+                    *content.digest,
+                ));
             }
         }
-        items
+        (items, damaged)
     };
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    let (items, damaged) = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+    for (id, format, digest) in damaged {
+        let noted = service
+            .ledger
+            .note_damaged(&id, &format, &digest, NOT_WHOLE);
+        if let Err(error) = noted.await {
+            tracing::error!(record_id = %id, %format, %error, "it cannot be noted in the ledger");
+        }
+    }
+    items
 }
 
 /// The packages of one recording, held against the archive.
@@ -158,8 +175,8 @@ pub(super) async fn as_archived(
     .await;
     let mut packages: Vec<_> = looked.into_iter().map(|(_, package)| package).collect();
     for package in &mut packages {
-        if package.status == PackageStatus::Rejected && package.reason.is_none() {
-            package.reason = Some("the archive's copy is gone or damaged".to_owned());
+        if package.status == PackageStatus::Damaged && package.reason.is_none() {
+            package.reason = Some(NOT_WHOLE.to_owned());
         }
     }
     packages

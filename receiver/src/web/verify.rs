@@ -92,6 +92,10 @@ async fn read(archive: &Archive, ledger: &Ledger, package: &PackageName) -> Veri
         Ok(Ok(Err(why))) => {
             tracing::error!(record_id = %package.record_id, format = %package.format, why,
                 "the archive's copy is damaged; its node keeps its own");
+            let (id, format, digest) = (&package.record_id, &package.format, &package.digest);
+            if let Err(error) = ledger.note_damaged(id, format, digest, &why).await {
+                tracing::error!(record_id = %id, %error, "it cannot be noted in the ledger");
+            }
             return Verification::Wrong { why };
         }
         Ok(Err(error)) => {
@@ -101,6 +105,12 @@ async fn read(archive: &Archive, ledger: &Ledger, package: &PackageName) -> Veri
         }
         Err(_) => return wrong("reading it was interrupted"),
     };
+    if digest == package.digest {
+        let (id, format) = (&package.record_id, &package.format);
+        if let Err(error) = ledger.note_whole(id, format, &digest).await {
+            tracing::error!(record_id = %id, %error, "it cannot be noted in the ledger");
+        }
+    }
     match ledger.known_packages(std::slice::from_ref(package)).await {
         Ok(known) if known == [Some(PackageStatus::Archived)] && digest == package.digest => {
             Verification::Held { digest }
@@ -146,7 +156,9 @@ async fn answered(
         .iter()
         .zip(&known)
         .map(|(package, status)| {
-            (*status == Some(PackageStatus::Archived)).then(|| {
+            // What was found damaged may have been brought back.
+            let may_be_here = [PackageStatus::Archived, PackageStatus::Damaged];
+            status.is_some_and(|s| may_be_here.contains(&s)).then(|| {
                 let verifications = &service.verifications;
                 verifications.of(package, &service.archive, &service.ledger)
             })

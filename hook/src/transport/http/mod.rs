@@ -240,6 +240,8 @@ fn known_in(state: &RecordingState, format: &PlaybackFormat, digest: &Digest) ->
             PackageStatus::Archived if another_is_coming => Known::Superseded,
             PackageStatus::Archived => Known::Archived,
             PackageStatus::Superseded => Known::Superseded,
+            // It goes there as if it had never been.
+            PackageStatus::Damaged => Known::Unknown,
             PackageStatus::Rejected => Known::Rejected {
                 reason: package
                     .reason
