@@ -267,7 +267,7 @@ pub(crate) struct Backfill {
     /// In which order they are sent
     #[arg(long, value_name = "ORDER", default_value = "oldest")]
     pub(crate) order: Order,
-    /// Begin with the N-th of those that are to be sent
+    /// Begin with the N-th of those that the options choose, sent already or not; each format counts
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = number)]
     pub(crate) min: usize,
     /// End with the N-th

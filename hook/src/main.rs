@@ -15,6 +15,7 @@ mod error;
 mod failure;
 mod filters;
 mod inventory;
+mod lost;
 mod metrics;
 mod moves;
 mod outbox;

@@ -166,16 +166,7 @@ impl Reconciled {
             self.differ(folder, Kind::Deleted, "it lies in BBB's deleted folder");
             return;
         }
-        if theirs.status == PackageStatus::Damaged {
-            let detail = "the receiver found its copy damaged or lost; it has to be sent again";
-            self.differ(folder, Kind::Missing, detail);
-            return;
-        }
-        if matches!(
-            theirs.status,
-            PackageStatus::Spooled | PackageStatus::Rejected
-        ) {
-            let detail = format!("the receiver has it as {} only", theirs.status.as_str());
+        if let Some(detail) = not_held(theirs.status, &here, known) {
             self.differ(folder, Kind::Missing, detail);
             return;
         }
@@ -271,11 +262,27 @@ impl Reconciled {
     }
 }
 
+/// Why a copy at the receiver is none to rely on.
+fn not_held(status: PackageStatus, here: &Here, known: &Known) -> Option<&'static str> {
+    match status {
+        PackageStatus::Archived | PackageStatus::Superseded => None,
+        PackageStatus::Spooled => Some("it lies in the receiver's spool, not imported yet"),
+        PackageStatus::Rejected | PackageStatus::Damaged
+            if known.waits(&here.record_id, &here.format) =>
+        {
+            Some("the receiver's copy is damaged; it waits in the outbox to be sent again")
+        }
+        PackageStatus::Rejected | PackageStatus::Damaged => {
+            Some("the receiver's copy is damaged; bbb2pod-hook sweep sends it again")
+        }
+    }
+}
+
 fn missing(here: &Here, known: &Known) -> &'static str {
     if known.waits(&here.record_id, &here.format) {
         "it waits in the outbox"
     } else if known.any(&here.record_id, &here.format) {
-        "it was confirmed once, and the receiver has it no longer; bbb2pod-hook publish -m ID sends it again"
+        "it was confirmed once, and the receiver has it no longer; bbb2pod-hook sweep sends it again"
     } else if here.place == Place::Unpublished {
         "it was never taken, and is unpublished; bbb2pod-hook backfill --unpublished"
     } else {

@@ -8,12 +8,15 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use recording::digest::Digest;
+use recording::protocol::PackageName;
 use recording::{PlaybackFormat, RecordId};
 use tracing::{info, warn};
 
 use crate::bbb::{Node, Place};
 use crate::error::Error;
 use crate::inventory::{self, Found};
+use crate::lost::lost;
 use crate::moves;
 use crate::outbox::{Known, Outbox};
 use crate::publish::{Taken, take};
@@ -53,13 +56,18 @@ pub(crate) fn sweep(settings: &Settings) -> Result<Swept, Error> {
         record_id,
         format,
         rebuilt,
-    } in missed
+        confirmed,
+    } in still_wanted(settings, missed)
     {
         match take(settings, &node, &outbox, &root, &record_id, &format, None) {
             Ok(Taken::Job(job)) => {
                 outbox.clear_errors(&record_id, &format);
                 swept.taken += 1;
-                info!(%record_id, %format, job, rebuilt, "BBB's call for it was missed; it waits to be sent");
+                if confirmed.is_some() {
+                    warn!(%record_id, %format, job, "the receiver confirmed it once and does no longer; it waits to be sent again");
+                } else {
+                    info!(%record_id, %format, job, rebuilt, "BBB's call for it was missed; it waits to be sent");
+                }
             }
             Ok(Taken::Waiting | Taken::LeftOut(_)) => {}
             Err(e) => {
@@ -79,6 +87,27 @@ struct Missed {
     record_id: RecordId,
     format: PlaybackFormat,
     rebuilt: bool,
+    /// What the receiver confirmed of it as it is now; wanted only when it does no longer.
+    confirmed: Option<Digest>,
+}
+
+/// Without what the receiver still confirms; without all that it once did when it cannot be asked.
+fn still_wanted(settings: &Settings, missed: Vec<Missed>) -> Vec<Missed> {
+    let name = |m: &Missed| {
+        Some(PackageName {
+            record_id: m.record_id.clone(),
+            format: m.format.clone(),
+            digest: m.confirmed?,
+        })
+    };
+    let names: Vec<PackageName> = missed.iter().filter_map(name).collect();
+    let lost = lost(settings, &names).unwrap_or_else(|e| {
+        warn!(error = %e, "cannot ask the receiver whether it has everything still; the next sweep does");
+        Vec::new()
+    });
+    let mut lost = lost.into_iter();
+    let wanted = |m: &Missed| m.confirmed.is_none() || lost.next().unwrap_or(false);
+    missed.into_iter().filter(wanted).collect()
 }
 
 fn missed(node: &Node, known: &Known, born: i64, settled: i64, found: Found) -> Option<Missed> {
@@ -92,11 +121,14 @@ fn missed(node: &Node, known: &Known, born: i64, settled: i64, found: Found) -> 
         _ => !rebuilt && published.is_some_and(|at| at >= born),
     };
     let told = known.fate(&record_id, &format, &look.fingerprint).is_some();
-    (wanted && !told && look.last_change <= settled).then_some(Missed {
+    let confirmed = known.archived(&record_id, &format, &look.fingerprint);
+    let wanted = wanted && !told || confirmed.is_some();
+    (wanted && look.last_change <= settled).then_some(Missed {
         root: found.root,
         record_id,
         format,
         rebuilt,
+        confirmed,
     })
 }
 

@@ -303,6 +303,45 @@ fn when_everything_is_there_nothing_differs() {
 }
 
 #[test]
+fn what_the_receiver_no_longer_confirms_is_sent_again() {
+    for command in ["sweep", "backfill"] {
+        let (node, peer) = old(4);
+        assert_eq!(node.run(&["backfill"]).code, 0);
+        assert_eq!(node.send().code, 0);
+        assert_eq!(node.run(&[command]).code, 0);
+        assert!(node.jobs().is_empty(), "everything is there");
+        // One is lost there, another was found damaged.
+        peer.lock().packages.remove(0);
+        peer.lock().packages[0].status = "rejected";
+        let (code, value) = reconciled(&node);
+        assert_eq!(code, 1);
+        let told = value.to_string();
+        assert!(told.contains("copy is damaged"), "{told}");
+        assert!(told.contains("bbb2pod-hook sweep"), "{told}");
+        let ran = node.run(&[command]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(node.jobs().len(), 2, "{command}: {}", ran.err);
+        let ran = node.send();
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(reconciled(&node).0, 0, "{command}");
+        assert_eq!(node.run(&[command]).code, 0);
+        assert!(node.jobs().is_empty(), "once is enough");
+    }
+}
+
+#[test]
+fn ranges_one_after_the_other_leave_nothing_out() {
+    let (node, peer) = old(6);
+    for (min, max) in [("1", "2"), ("3", "4"), ("5", "6")] {
+        let ran = node.run(&["backfill", "--min", min, "--max", max]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(node.send().code, 0);
+        let sent = peer.lock().packages.len().to_string();
+        assert_eq!(sent, max);
+    }
+}
+
+#[test]
 fn a_spool_that_answers_nothing_is_compared_with_what_was_handed_over() {
     let share = tempfile::tempdir_in("/dev/shm").unwrap();
     let (node, _peer) = old(2);

@@ -184,10 +184,10 @@ fn states_other_than_archived_and_registered_keep_it() {
         peer.lock().packages[1].status = status;
         kept(
             &node,
-            if status == "spooled" {
-                "not imported yet"
-            } else {
-                status
+            match status {
+                "spooled" => "not imported yet",
+                "rejected" => "is damaged",
+                other => other,
             },
         );
     }
@@ -241,7 +241,7 @@ fn days_pass_by_both_clocks() {
     kept(&node, "prune.after_days is 2");
     // What the receiver lacks is said first: waiting will not mend that.
     peer.lock().packages[1].status = "rejected";
-    kept(&node, "as rejected only");
+    kept(&node, "is damaged; bbb2pod-hook sweep sends it again");
     peer.lock().packages[1].status = "archived";
     // The receiver has had it for long, but this node heard of it just now, and it is new here.
     for entry in walkdir::WalkDir::new(node.published_dir()) {

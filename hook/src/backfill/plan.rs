@@ -19,6 +19,7 @@ use crate::content;
 use crate::error::Error;
 use crate::filters::{self, LeftOut};
 use crate::inventory::{self, Found};
+use crate::lost::lost;
 use crate::outbox::digests::Digests;
 use crate::outbox::looks::Looks;
 use crate::outbox::{Fate, Known, Outbox};
@@ -45,6 +46,12 @@ pub(super) struct Line {
     /// The content, when the receiver has it though no job of this outbox brought it there.
     #[serde(skip)]
     pub(super) confirmed: Option<Digest>,
+    /// The content that was sent before, when the receiver said that it was archived.
+    #[serde(skip)]
+    sent: Option<Digest>,
+    /// Whether the filters and options ask for it, sent already or not.
+    #[serde(skip)]
+    asked_for: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +105,7 @@ pub(super) fn plan(
     .map_err(|e| Error::disk("cannot read", &node.published_dir, &e))?;
     looks.keep();
     if settings.transport == TransportKind::Http {
+        send_lost_again(settings, &mut lines);
         ask_receiver(settings, &mut lines, digests, stop);
     }
     lines.sort_by(|a, b| match asked.order {
@@ -105,9 +113,10 @@ pub(super) fn plan(
         Order::Newest => (b.start, &b.record_id).cmp(&(a.start, &a.record_id)),
         Order::Smallest => a.bytes.cmp(&b.bytes),
     });
-    let chosen = lines.iter_mut().filter(|l| l.decision == Decision::Send);
-    for (n, line) in (1..).zip(chosen) {
-        if n < asked.min || asked.max.is_some_and(|max| n > max) {
+    // What was sent counts, too: else a range would mean others once the one before it is sent.
+    for (n, line) in (1..).zip(lines.iter_mut().filter(|l| l.asked_for)) {
+        let outside = n < asked.min || asked.max.is_some_and(|max| n > max);
+        if outside && line.decision == Decision::Send {
             line.skip(format!("it is number {n}, outside --min and --max"));
         }
     }
@@ -265,6 +274,8 @@ fn line(wanted: &Wanted, known: &Known, found: Found) -> Line {
         reason: None,
         fingerprint: found.look.fingerprint,
         confirmed: None,
+        sent: None,
+        asked_for: true,
         place: found.place,
         root: found.root,
         record_id: found.record_id,
@@ -272,11 +283,13 @@ fn line(wanted: &Wanted, known: &Known, found: Found) -> Line {
     };
     if let Some(why) = wanted.left_out(&line, found.metadata.as_ref()) {
         line.skip(why);
+        line.asked_for = false;
     } else if let Some(fate) = known.fate(&line.record_id, &line.format, &line.fingerprint) {
         line.skip(match fate {
             Fate::Waiting => "it waits already".to_owned(),
             Fate::Done => "it was sent already".to_owned(),
         });
+        line.sent = known.archived(&line.record_id, &line.format, &line.fingerprint);
     }
     line
 }
@@ -287,6 +300,31 @@ fn start_in(record_id: &RecordId) -> Option<Timestamp> {
     let id = meeting.as_ref().unwrap_or(record_id).as_str();
     let (_, millis) = id.rsplit_once('-').filter(|(_, m)| m.len() == 13)?;
     Timestamp::from_millisecond(millis.parse().ok()?).ok()
+}
+
+/// Takes what was sent and what the receiver no longer confirms.
+fn send_lost_again(settings: &Settings, lines: &mut [Line]) {
+    let name = |line: &Line| {
+        Some(PackageName {
+            record_id: line.record_id.clone(),
+            format: line.format.clone(),
+            digest: line.sent?,
+        })
+    };
+    let names: Vec<PackageName> = lines.iter().filter_map(name).collect();
+    let lost = match lost(settings, &names) {
+        Ok(lost) => lost,
+        Err(e) => {
+            warn!(error = %e, "cannot ask the receiver whether it has everything still");
+            return;
+        }
+    };
+    for (line, lost) in lines.iter_mut().filter(|l| l.sent.is_some()).zip(lost) {
+        if lost {
+            line.decision = Decision::Send;
+            line.reason = None;
+        }
+    }
 }
 
 /// Leaves out what the receiver has already.

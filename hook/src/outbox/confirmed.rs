@@ -57,7 +57,11 @@ impl Outcome {
 
 /// What has been taken into the outbox, by published folder and its fingerprint.
 #[derive(Debug, Default)]
-pub(crate) struct Known(BTreeMap<(RecordId, PlaybackFormat), BTreeMap<Digest, Fate>>);
+pub(crate) struct Known(
+    BTreeMap<(RecordId, PlaybackFormat), BTreeMap<Digest, Fate>>,
+    /// Of each state that was sent: the content, when archived is the last that was told of it.
+    BTreeMap<(RecordId, PlaybackFormat, Digest), Option<Digest>>,
+);
 
 /// What became of one state of a published folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +90,21 @@ impl Known {
     /// Whether the folder was ever taken, in whatever state.
     pub(crate) fn any(&self, record_id: &RecordId, format: &PlaybackFormat) -> bool {
         self.0.contains_key(&(record_id.clone(), format.clone()))
+    }
+
+    /// The content of this state of the folder that the receiver confirmed, and that nothing was
+    /// told of since.
+    pub(crate) fn archived(
+        &self,
+        record_id: &RecordId,
+        format: &PlaybackFormat,
+        fingerprint: &Digest,
+    ) -> Option<Digest> {
+        if self.fate(record_id, format, fingerprint) != Some(Fate::Done) {
+            return None;
+        }
+        let key = (record_id.clone(), format.clone(), *fingerprint);
+        self.1.get(&key).copied().flatten()
     }
 
     /// What became of this state of the folder.
@@ -128,6 +147,14 @@ impl Outbox {
     pub(crate) fn known(&self) -> io::Result<Known> {
         let mut known = Known::default();
         for done in self.done(usize::MAX)? {
+            let archived = done.digest.filter(|_| done.outcome == Outcome::Archived);
+            let state = (
+                done.record_id.clone(),
+                done.format.clone(),
+                done.fingerprint,
+            );
+            // Newest first, and only that counts.
+            known.1.entry(state).or_insert(archived);
             let key = (done.record_id, done.format);
             known
                 .0

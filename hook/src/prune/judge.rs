@@ -352,8 +352,8 @@ impl<'a> Judge<'a> {
                 self.days_passed(since, "archived")?;
                 Ok(since)
             }
-            Some((PackageStatus::Damaged, _)) => Err(format!(
-                "the receiver found its copy of the {format} damaged or lost; it has to be sent again"
+            Some((PackageStatus::Rejected | PackageStatus::Damaged, _)) => Err(format!(
+                "the receiver's copy of its {format} is damaged; bbb2pod-hook sweep sends it again"
             )),
             Some((status, _)) => Err(format!(
                 "the receiver has its {format} as {} only",
