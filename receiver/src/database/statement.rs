@@ -6,6 +6,8 @@ use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column as _, MySql, Postgres, Row as _, TypeInfo as _};
 
+use super::Dialect;
+
 /// A value in a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
@@ -138,13 +140,13 @@ fn postgres_cell(row: &PgRow, at: usize) -> Result<Option<String>, sqlx::Error> 
 }
 
 /// A statement as a person would type it, for rehearsals; nothing is ever run from this.
-pub(crate) fn shown(sql: &str, values: &[Value<'_>]) -> String {
+pub(crate) fn shown(dialect: Dialect, sql: &str, values: &[Value<'_>]) -> String {
     let mut values = values.iter();
     let mut text = String::with_capacity(sql.len());
     for c in sql.chars() {
         match (c, c == '?') {
             (_, true) => match values.next() {
-                Some(Value::Text(value)) => text += &format!("'{}'", value.replace('\'', "''")),
+                Some(Value::Text(value)) => text += &quoted(dialect, value),
                 Some(Value::Number(value)) => text += &value.to_string(),
                 Some(Value::Moment(at)) => text += &format!("'{}'", moment(*at)),
                 None => text.push('?'),
@@ -160,6 +162,16 @@ pub(crate) fn shown(sql: &str, values: &[Value<'_>]) -> String {
     text + ";"
 }
 
+/// A text between quotes. MariaDB and MySQL take a backslash for the beginning of an escape, so a
+/// single one before a quote would end the text early; PostgreSQL takes it for itself.
+fn quoted(dialect: Dialect, text: &str) -> String {
+    let text = text.replace('\'', "''");
+    match dialect {
+        Dialect::MySql => format!("'{}'", text.replace('\\', r"\\")),
+        Dialect::Postgres => format!("'{text}'"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,8 +182,17 @@ mod tests {
         let sql = "INSERT INTO t (a, b, c)\n   VALUES (?, ?, CAST(? AS x))";
         let values = [Value::Text("l'été?"), Value::Number(7), Value::Moment(at)];
         assert_eq!(
-            shown(sql, &values),
+            shown(Dialect::MySql, sql, &values),
             "INSERT INTO t (a, b, c) VALUES ('l''été?', 7, CAST('2019-04-02 18:45:49.920000' AS x));"
+        );
+        let hostile = [Value::Text(r"O'Brien \'; DROP -- %s ? \")];
+        assert_eq!(
+            shown(Dialect::MySql, "SET a = ?", &hostile),
+            r"SET a = 'O''Brien \\''; DROP -- %s ? \\';"
+        );
+        assert_eq!(
+            shown(Dialect::Postgres, "SET a = ?", &hostile),
+            r"SET a = 'O''Brien \''; DROP -- %s ? \';"
         );
         assert_eq!(numbered("a = ? AND b = ?"), "a = $1 AND b = $2");
     }

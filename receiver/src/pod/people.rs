@@ -1,10 +1,15 @@
 //! Who has an account in Pod, and whose its meetings are, over REST.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::multipart::Form;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::PodError;
 use super::config::ApiConfig;
@@ -16,11 +21,20 @@ mod tests;
 const USERS: &str = "rest/users/";
 const MEETINGS: &str = "rest/meeting_session/";
 const LOOKING: &str = "looking for an account";
+/// How long the list of all accounts counts. It comes in pages of twelve.
+const LISTED: Duration = Duration::from_secs(600);
+
+/// Usernames by their e-mail addresses in small letters.
+type Addresses = HashMap<String, Vec<String>>;
 
 /// The accounts and meetings of a Pod.
 #[derive(Debug)]
 pub(crate) struct People {
     api: Api,
+    /// Whether Pod's database compares addresses without case, as MariaDB's does and PostgreSQL's
+    /// does not.
+    folds: OnceCell<bool>,
+    addresses: Mutex<Option<(Instant, Arc<Addresses>)>>,
 }
 
 /// A room of Pod's meeting module.
@@ -59,7 +73,11 @@ impl People {
     /// The address makes no sense, or the token cannot be read.
     pub(crate) fn new(config: &ApiConfig) -> Result<People, PodError> {
         let api = Api::new(config)?;
-        Ok(People { api })
+        Ok(People {
+            api,
+            folds: OnceCell::new(),
+            addresses: Mutex::default(),
+        })
     }
 
     /// The host by which this Pod is reached.
@@ -94,29 +112,77 @@ impl People {
 
     /// Usernames of the accounts that have exactly this e-mail address, but for case.
     ///
+    /// Pod filters as its database compares. Where that is exactly, one account would be found and
+    /// another that has the address in other letters would not, so the whole list is looked through.
+    ///
     /// # Errors
     /// As for [`People::named`].
     pub(crate) async fn with_email(&self, email: &str) -> Result<Vec<String>, PodError> {
         let mut found: Vec<String> = Vec::new();
         let folded = email.to_lowercase();
-        // Where the database compares exactly, most accounts have the address in small letters.
-        let mut spellings = vec![email.to_owned()];
-        if folded != email {
-            spellings.push(folded.clone());
-        }
-        for spelling in spellings {
-            let query = [("email", spelling.as_str())];
-            self.each_user(&query, |item| {
-                let name = item["username"].as_str()?;
-                let has = item["email"].as_str()?.to_lowercase() == folded;
-                if has && !found.iter().any(|known| known == name) {
-                    found.push(name.to_owned());
+        let query = [("email", email)];
+        self.each_user(&query, |item| {
+            let name = item["username"].as_str()?;
+            let has = item["email"].as_str()?.to_lowercase() == folded;
+            if has && !found.iter().any(|known| known == name) {
+                found.push(name.to_owned());
+            }
+            None
+        })
+        .await?;
+        // Two are no hit, however many more there are.
+        if found.len() < 2 && !self.folds().await? {
+            let addresses = self.addresses().await?;
+            for name in addresses.get(&folded).into_iter().flatten() {
+                if !found.contains(name) {
+                    found.push(name.clone());
                 }
-                None
-            })
-            .await?;
+            }
         }
         Ok(found)
+    }
+
+    /// Whether an account is found by its address in other letters.
+    async fn folds(&self) -> Result<bool, PodError> {
+        let tried = self.folds.get_or_try_init(|| async {
+            let some = self.api.find(LOOKING, USERS, &[], |item| {
+                let email = item["email"].as_str()?;
+                let other = swapped(email);
+                (other != email).then(|| (item["id"].clone(), other))
+            });
+            let Some((id, other)) = some.await? else {
+                return Ok(false);
+            };
+            let query = [("email", other.as_str())];
+            let again = self.api.find(LOOKING, USERS, &query, |item| {
+                (item["id"] == id).then_some(())
+            });
+            Ok(again.await?.is_some())
+        });
+        tried.await.copied()
+    }
+
+    /// All addresses, from the list of all accounts.
+    async fn addresses(&self) -> Result<Arc<Addresses>, PodError> {
+        let mut known = self.addresses.lock().await;
+        if let Some((read, addresses)) = &*known
+            && read.elapsed() < LISTED
+        {
+            return Ok(addresses.clone());
+        }
+        let mut addresses = Addresses::new();
+        self.each_user(&[], |item| {
+            let (name, email) = (item["username"].as_str()?, item["email"].as_str()?);
+            let names = addresses.entry(email.to_lowercase()).or_default();
+            if !email.is_empty() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+            None
+        })
+        .await?;
+        let addresses = Arc::new(addresses);
+        *known = Some((Instant::now(), addresses.clone()));
+        Ok(addresses)
     }
 
     async fn each_user(
@@ -212,6 +278,16 @@ impl People {
             .iter()
             .any(|name| name == username))
     }
+}
+
+/// A text with its small letters for capitals and the reverse.
+fn swapped(text: &str) -> String {
+    text.chars()
+        .map(|c| match c.is_ascii_lowercase() {
+            true => c.to_ascii_uppercase(),
+            false => c.to_ascii_lowercase(),
+        })
+        .collect()
 }
 
 /// A name that every database takes: no control characters, nothing beyond the basic plane, and no

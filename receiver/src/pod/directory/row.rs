@@ -123,7 +123,7 @@ impl Rows {
                 ];
                 statements
                     .iter()
-                    .map(|(sql, values)| shown(sql, values))
+                    .map(|(sql, values)| shown(database.dialect(), sql, values))
                     .collect()
             }
         })

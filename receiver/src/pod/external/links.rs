@@ -88,7 +88,7 @@ impl Links {
         let like = like(&found.prefix);
         let statement = |ids: &[i64]| {
             let (sql, values) = delete(ids, &like);
-            shown(&sql, &values)
+            shown(self.database.dialect(), &sql, &values)
         };
         found.ids.chunks(AT_ONCE).map(statement).collect()
     }

@@ -120,7 +120,7 @@ impl Target {
         let mut steps = Vec::new();
         for user in former {
             let (sql, values) = self.delete(former_url, user);
-            steps.push(shown(&sql, &values));
+            steps.push(shown(self.dialect, &sql, &values));
         }
         for user in &wanted.owners {
             match there.iter().find(|(owner, _)| *owner == user.id) {
@@ -130,7 +130,7 @@ impl Target {
                 )),
                 None => {
                     let (sql, values) = self.insert(began(lecture), wanted, user);
-                    steps.push(shown(&sql, &values));
+                    steps.push(shown(self.dialect, &sql, &values));
                 }
             }
         }

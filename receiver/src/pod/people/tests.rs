@@ -122,6 +122,46 @@ async fn a_name_that_another_has_in_other_letters_is_not_taken() {
     assert_eq!(room.named("staff1").len(), 1);
 }
 
+/// Pod on PostgreSQL filters addresses exactly, on MariaDB without case, and 3.7 not at all.
+#[tokio::test]
+async fn an_address_belongs_to_all_who_have_it_in_whatever_letters() {
+    for (version, database) in [
+        (Version::V4_1_0, Database::Postgres),
+        (Version::V4_1_0, Database::MariaDb),
+        (Version::V3_7_0, Database::Postgres),
+    ] {
+        let room = Room::with(Settings {
+            version,
+            database,
+            ..Settings::default()
+        });
+        for (username, email) in [
+            ("dup1", "dup@univ.example"),
+            ("dup2", "Dup@univ.example"),
+            ("erin", "Erin@Univ.example"),
+            ("plain", "plain@univ.example"),
+        ] {
+            let user = NewUser {
+                username: username.into(),
+                email: email.into(),
+                ..newcomer()
+            };
+            assert!(room.people.make(&user, false).await.unwrap());
+        }
+        for (asked, wanted) in [
+            ("dup@univ.example", &["dup1", "dup2"][..]),
+            ("DUP@univ.example", &["dup1", "dup2"]),
+            ("erin@univ.example", &["erin"]),
+            ("PLAIN@univ.example", &["plain"]),
+            ("nobody@univ.example", &[]),
+        ] {
+            let mut found = room.people.with_email(asked).await.unwrap();
+            found.sort();
+            assert_eq!(found, wanted, "{asked} on {database:?} {version:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn whatever_fails_at_whatever_request_there_is_one_account() {
     use FaultKind::{
