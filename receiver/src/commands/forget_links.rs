@@ -12,7 +12,8 @@ use crate::pod::external::Links;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Removes every row whose address begins with the prefix, whoever made it, also those whose video
-has been imported: the imported videos stay. Counts first, and asks.
+has been imported: the imported videos stay. Counts first, and asks; where there is no terminal
+nobody can be asked, and --yes is needed.
 
 Examples:
   bbb2pod-receiver forget-links --prefix https://bbb2pod.univ.example/video/ --dry-run
@@ -24,7 +25,7 @@ pub(super) struct Args {
     /// Only count, and print the statements
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask; needed where there is no terminal
     #[arg(long)]
     yes: bool,
     /// In the Pod of this tenant

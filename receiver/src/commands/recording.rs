@@ -8,9 +8,10 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{ConfigArg, Usage, print};
+use crate::import::Archive;
 use crate::ledger::{Damage, Ledger, Recording, Stage, Told, can_be_assigned};
 use crate::media;
-use crate::owners::Finders;
+use crate::owners::{Finders, Subject};
 
 /// What to do with recordings.
 #[derive(Debug, Subcommand)]
@@ -272,8 +273,34 @@ async fn assign(config: &ConfigArg, id: &RecordId, users: Vec<String>) -> anyhow
         .split_first()
         .ok_or_else(|| Usage("name at least one user".to_owned()))?;
     ledger.assign(id, owner, additional).await?;
-    eprintln!("{id} belongs to {owner} now; a running service takes it up within seconds.");
+    let owners = names.join(", ");
+    eprintln!("{id} belongs to {owners} now; a running service takes it up within seconds.");
+    let archive = Archive::open(&settings.archive_dir)?;
+    for (room, of) in waiting_rooms(&ledger, &archive).await? {
+        if of == id.as_str() {
+            ledger.retry(&room, None).await?;
+            eprintln!("{room}, a breakout room of it, is due now too.");
+        }
+    }
     Ok(())
+}
+
+/// Breakout rooms that wait for a decision, each with the meeting it belongs to.
+async fn waiting_rooms(
+    ledger: &Ledger,
+    archive: &Archive,
+) -> anyhow::Result<Vec<(RecordId, String)>> {
+    let mut rooms = Vec::new();
+    let waiting = ledger
+        .recordings(Some(State::Review.as_str()), u32::MAX)
+        .await?;
+    for recording in waiting {
+        let subject = Subject::of(ledger, archive, &recording.record_id).await?;
+        if let Some(of) = subject.as_ref().and_then(Subject::breakout_of) {
+            rooms.push((recording.record_id, of.to_owned()));
+        }
+    }
+    Ok(rooms)
 }
 
 /// Why a recording in this stage cannot be tried again from there.

@@ -26,6 +26,16 @@ pub(crate) enum DatabaseError {
         /// What is missing.
         why: String,
     },
+    /// It has no such table.
+    #[error("{doing}: {database} has no such table: {said}")]
+    NoTable {
+        /// What was being done.
+        doing: &'static str,
+        /// Its address, without the password.
+        database: String,
+        /// What it said.
+        said: String,
+    },
     /// No connection, or a lost one. What was asked for may have been done.
     #[error("{doing}: {database} cannot be reached: {why}")]
     Unreachable {
@@ -54,6 +64,15 @@ const NAME: &str = "check the name of the database in its url";
 const RIGHTS: &str = "grant the account that right";
 
 impl DatabaseError {
+    /// Whether the account is let in, but may not see or do something.
+    pub(crate) fn is_about_rights(&self) -> bool {
+        match self {
+            DatabaseError::Schema { .. } | DatabaseError::NoTable { .. } => true,
+            DatabaseError::Refused { advice, .. } => *advice == RIGHTS,
+            _ => false,
+        }
+    }
+
     /// What a driver's error means.
     pub(super) fn of(doing: &'static str, database: &str, error: sqlx::Error) -> DatabaseError {
         let database = database.to_owned();
@@ -89,6 +108,11 @@ impl DatabaseError {
                     {
                         unreachable(text)
                     }
+                    None if number == Some(1146) || code == "42P01" => DatabaseError::NoTable {
+                        doing,
+                        database,
+                        said: text,
+                    },
                     None => DatabaseError::Failed {
                         doing,
                         database,

@@ -104,7 +104,6 @@ impl Ledger {
     }
 
     /// What stood in an activity before each change, the first one first.
-    #[cfg(test)]
     pub(crate) async fn intros(
         &self,
         moodle: &str,

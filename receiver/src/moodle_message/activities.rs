@@ -28,6 +28,8 @@ pub(super) struct Text {
 pub(super) enum Change {
     /// To be written.
     Write(String),
+    /// To be nothing, not even an empty text.
+    Clear,
     /// Nothing to do.
     Leave,
 }
@@ -128,6 +130,11 @@ impl Activities {
                 transaction
                     .execute(WRITING, &self.update(), &values)
                     .await?;
+                transaction.commit(WRITING).await?;
+            }
+            Some(Change::Clear) => {
+                let sql = format!("UPDATE {} SET intro = NULL WHERE id = ?", self.table);
+                transaction.execute(WRITING, &sql, &id).await?;
                 transaction.commit(WRITING).await?;
             }
             Some(Change::Leave) | None => transaction.undo(WRITING).await?,

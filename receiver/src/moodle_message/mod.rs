@@ -355,10 +355,16 @@ impl<'a> Messages<'a> {
             self.ledger
                 .begin_message(self.moodle, activity, state, html, text.intro.as_deref())
                 .await?;
+            // What stood there before the first message.
+            let kept = self.ledger.intros(self.moodle, activity).await?;
+            let was_null = kept.first().is_some_and(Option::is_none);
             let changed = self.activities.change(activity, |now| {
                 let intro = now.intro.as_deref().unwrap_or_default();
                 match mark.find(intro, last) {
-                    Found::Here(place) => Change::Write(block::without(intro, place)),
+                    Found::Here(place) => match block::without(intro, place) {
+                        text if text.is_empty() && was_null => Change::Clear,
+                        text => Change::Write(text),
+                    },
                     _ => Change::Leave,
                 }
             });

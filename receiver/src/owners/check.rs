@@ -3,11 +3,13 @@
 use super::config::{FinderName, REVIEW};
 use super::csv::Table;
 use super::{Finders, OwnersError};
+use crate::database::DatabaseError;
 use crate::pod::Finding;
 
 /// Names of a table that Pod is asked for, and that are named when it has them not.
 const NAMES_TRIED: usize = 2000;
 const NAMES_SHOWN: usize = 5;
+const NOT_LET_IN: &str = "check the url, the account and the password of owners.pod, or of the destination that stands in for it";
 
 impl Finders {
     /// Tries everything that can be tried without leaving anything behind.
@@ -89,16 +91,23 @@ impl Finders {
             ),
             Err(error) => Finding::wrong(format!("owners: {error}"), advice(&error)),
         });
-        if let Some(database) = &self.accounts.database {
+        if let Some(database) = &self.accounts.database
+            && self.config.chain.contains(&FinderName::Pod)
+        {
             let sql = "SELECT m.id, m.internal_meeting_id, m.created_at, a.id FROM meeting m
                  LEFT JOIN meeting_additional_owners a ON a.meeting_id = m.id WHERE m.id < 0";
             let tried = database.rows("trying Pod's meetings", sql, &[]).await;
             findings.push(match tried {
                 Ok(_) => Finding::fine("owners: Pod's meetings can be read in its database"),
-                Err(error) => Finding::wrong(
-                    format!("owners: {error}"),
-                    "GRANT SELECT ON auth_user, meeting, meeting_additional_owners to the account of owners.pod.database, or take pod out of owners.chain",
+                Err(DatabaseError::NoTable { .. }) => Finding::warning(
+                    "owners: this Pod's database has no meetings, so nobody is found by them",
+                    "right for a Pod without the module; take pod out of owners.chain",
                 ),
+                Err(error) if error.is_about_rights() => Finding::wrong(
+                    format!("owners: {error}"),
+                    "GRANT SELECT ON auth_user, meeting, meeting_additional_owners to the account of owners.pod.database (else destination.database), or take pod out of owners.chain",
+                ),
+                Err(error) => Finding::wrong(format!("owners: {error}"), NOT_LET_IN),
             });
         }
         if self.config.otherwise != REVIEW {
@@ -118,7 +127,9 @@ impl Finders {
 
 fn advice(error: &OwnersError) -> &'static str {
     match error.is_about_rights() {
-        true => "GRANT SELECT ON auth_user to the account of owners.pod.database",
-        false => "check owners.pod",
+        true => {
+            "GRANT SELECT ON auth_user to the account of owners.pod.database (else destination.database)"
+        }
+        false => NOT_LET_IN,
     }
 }

@@ -107,7 +107,11 @@ impl Mapping {
     fn name(&self, rule: &Rule, id: &str) -> Option<String> {
         let name = match rule {
             Rule::Identical => id.to_owned(),
-            Rule::StripSuffix(suffix) => id.strip_suffix(suffix.as_str())?.to_owned(),
+            // The ids of a site that knows no case end in any; they are compared as it compares.
+            Rule::StripSuffix(suffix) => {
+                let (id, suffix) = (self.case.apply(id), self.case.apply(suffix));
+                id.strip_suffix(&suffix)?.to_owned()
+            }
             Rule::Regex(regex, replacement) => {
                 let captures = regex.captures(id)?;
                 let whole = captures.get(0)?;
@@ -189,6 +193,9 @@ mod tests {
                 &["émile.zola@univ.example"],
             ),
             (strip(), Case::Exact, "jdupont@univ.example", &["jdupont"]),
+            (strip(), Case::Lower, "JDupont@UNIV.Example", &["jdupont"]),
+            (strip(), Case::Upper, "jdupont@univ.example", &["JDUPONT"]),
+            (strip(), Case::Exact, "jdupont@UNIV.example", &[]),
             (strip(), Case::Exact, "jdupont@other.example", &[]),
             (strip(), Case::Exact, "jdupont@sub.univ.example", &[]),
             (strip(), Case::Exact, "jdupont", &[]),

@@ -5,7 +5,7 @@ use super::config::{PodConfig, host};
 use super::reason::Trace;
 use super::subject::Frontend;
 use super::{OwnersError, Subject, Verdict};
-use crate::database::{Database, Dialect, Row, Value};
+use crate::database::{Database, DatabaseError, Dialect, Row, Value};
 use crate::pod::Meeting;
 
 const READING: &str = "looking for a meeting in Pod's database";
@@ -64,7 +64,13 @@ impl Meetings {
             ));
         }
         if let Some(database) = &accounts.database {
-            return in_database(database, subject, called_back, trace).await;
+            return match in_database(database, subject, called_back, trace).await {
+                Err(OwnersError::Database(DatabaseError::NoTable { .. })) => {
+                    trace.note("this Pod has no meetings");
+                    Ok(Verdict::Nobody)
+                }
+                done => done,
+            };
         }
         self.by_rest(accounts, subject, called_back, trace).await
     }

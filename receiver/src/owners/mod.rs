@@ -146,10 +146,7 @@ pub(crate) enum OwnersError {
 impl OwnersError {
     /// Whether the account may not do what it has to.
     fn is_about_rights(&self) -> bool {
-        matches!(
-            self,
-            OwnersError::Database(DatabaseError::Schema { .. } | DatabaseError::Refused { .. })
-        )
+        matches!(self, OwnersError::Database(error) if error.is_about_rights())
     }
 
     /// Whether something did not answer, as opposed to being wrong.
@@ -209,7 +206,19 @@ impl Finders {
         let mut verdict = Verdict::Nobody;
         let mut found_by = None;
         for finder in &self.config.chain {
-            trace.speaker(finder.source());
+            let inherits = matches!(
+                subject.breakout,
+                Breakout::Of {
+                    decided: Some(_),
+                    ..
+                }
+            );
+            // Who has decided for the whole meeting has decided for its rooms, whoever is asked.
+            let source = match inherits && *finder != FinderName::Csv {
+                true => Source::Breakout,
+                false => finder.source(),
+            };
+            trace.speaker(source);
             match self.ask(*finder, subject, &mut trace).await? {
                 Verdict::Nobody => continue,
                 Verdict::Stop(why) => {
@@ -221,11 +230,12 @@ impl Finders {
                     break;
                 }
                 found => {
-                    found_by = found_by.or(Some(finder.source()));
+                    found_by = found_by.or(Some(source));
                     verdict = verdict.and(found);
                 }
             }
-            if self.config.combine == Combine::First {
+            // A line of the file is somebody's explicit choice, which others do not add to.
+            if self.config.combine == Combine::First || *finder == FinderName::Csv {
                 break;
             }
         }

@@ -108,6 +108,14 @@ impl Subject {
         Ok(Some(subject))
     }
 
+    /// The meeting that it is a breakout room of.
+    pub(crate) fn breakout_of(&self) -> Option<&str> {
+        match &self.breakout {
+            Breakout::Of { subject, .. } => Some(&subject.record_id),
+            Breakout::No | Breakout::OfUnknown => None,
+        }
+    }
+
     /// What the manifests of a recording's formats know of it together.
     pub(super) fn of_manifests(id: &RecordId, manifests: &[Manifest]) -> Subject {
         let metadata: Vec<_> = manifests

@@ -67,6 +67,11 @@ async fn decide(shared: &Shared, finders: &Finders, id: &RecordId) -> Result<Dec
     }
 }
 
+/// Whether accounts that are made have to be staff.
+pub(super) fn needs_staff(tenant: &Context) -> bool {
+    NEEDS_STAFF.contains(&tenant.destination.name())
+}
+
 /// Finds out whose a recording is, unless that is known, and sees to it that Pod has the accounts.
 /// Gives whether it can be handed over; if not, it waits for somebody to decide.
 pub(super) async fn settled(
@@ -94,7 +99,7 @@ pub(super) async fn settled(
         }
     };
     if !owners.to_create.is_empty() {
-        let staff = NEEDS_STAFF.contains(&tenant.destination.name());
+        let staff = needs_staff(tenant);
         let made = finders.make_accounts(&owners.to_create, staff).await?;
         ledger.accounts_made(id, &made).await?;
     }

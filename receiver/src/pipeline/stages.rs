@@ -207,11 +207,32 @@ pub(crate) async fn register(shared: &Shared, id: &RecordId) {
     let done = async {
         let tenant = tenant_of(shared, id).await?;
         match owners::settled(shared, &tenant, id).await? {
+            true if is_without_video(shared, &tenant, id).await? => {
+                let text = "the video has to be made first";
+                let (from, to) = (Stage::Register, Stage::Media);
+                shared.ledger.advance(id, from, to, text).await?;
+                Ok(())
+            }
             true => hand_over(shared, &tenant, id).await,
             false => Ok(()),
         }
     };
     settle(shared, id, Stage::Register, done.await).await;
+}
+
+/// Whether the destination needs a video that is not there: it did not need one before, or somebody
+/// has removed it.
+async fn is_without_video(
+    shared: &Shared,
+    tenant: &Context,
+    id: &RecordId,
+) -> Result<bool, Failure> {
+    if !tenant.destination.needs_media() {
+        return Ok(false);
+    }
+    let media = shared.ledger.media(id).await?;
+    let is_made = media.is_some_and(|media| media.made.is_some());
+    Ok(!(is_made && media::path(&shared.config.media_dir, id).exists()))
 }
 
 /// Asks Pod what has become of a video that it had not finished with.
@@ -337,6 +358,10 @@ async fn lecture(
         playback: playback.and_then(|playback| playback.link.clone()),
         owner: owners.as_ref().map(|owners| owners.owner.clone()),
         owner_why,
+        to_create: match &owners {
+            Some(owners) if rehearsal => owners.to_create.clone(),
+            _ => Vec::new(),
+        },
         additional_owners: owners.map(|owners| owners.additional).unwrap_or_default(),
         origin: Origin {
             node: recording.node,
@@ -387,6 +412,12 @@ pub(crate) async fn rehearse(
     let place = tenant.place();
     let journal = LedgerJournal { shared, place, id };
     let plan = tenant.destination.rehearse(&lecture, &journal).await;
+    let staff = owners::needs_staff(&tenant);
+    let plan = plan.map(|mut plan| {
+        let makes = lecture.to_create.iter().map(|user| user.shown(staff));
+        plan.steps.splice(0..0, makes);
+        plan
+    });
     Ok((lecture, plan.map_err(|error| error.to_string())))
 }
 

@@ -194,9 +194,9 @@ impl PodError {
                 DatabaseError::Settings(_)
                 | DatabaseError::Refused { .. }
                 | DatabaseError::Schema { .. } => Retry::StopAll,
-                DatabaseError::Unreachable { .. } | DatabaseError::Failed { .. } => {
-                    Retry::Later(None)
-                }
+                DatabaseError::Unreachable { .. }
+                | DatabaseError::NoTable { .. }
+                | DatabaseError::Failed { .. } => Retry::Later(None),
             },
             PodError::Settings { .. }
             | PodError::Unauthorised { .. }

@@ -36,6 +36,7 @@ pub(crate) fn lecture(directory: &Path, content: &[u8]) -> Lecture {
         ),
         owner: None,
         owner_why: None,
+        to_create: vec![],
         additional_owners: Vec::new(),
         origin: Origin {
             node: Some("bbb1.univ.example".into()),

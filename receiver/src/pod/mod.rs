@@ -59,6 +59,8 @@ pub(crate) struct Lecture {
     pub(crate) owner_why: Option<String>,
     /// Pod usernames of who owns it too; none of them is the owner.
     pub(crate) additional_owners: Vec<String>,
+    /// Accounts among them that are made before it is handed over; only a rehearsal sees any.
+    pub(crate) to_create: Vec<NewUser>,
     /// Where it came from, for the description.
     pub(crate) origin: Origin,
     /// Two-letter code of the spoken language, when it is known.
@@ -91,6 +93,11 @@ pub(crate) struct MediaFile {
 }
 
 impl Lecture {
+    /// Whether an owner's account is made before the lecture is handed over.
+    pub(crate) fn makes(&self, username: &str) -> bool {
+        self.to_create.iter().any(|user| user.username == username)
+    }
+
     /// Usernames of whom it belongs to, each once: the first is its owner in Pod.
     pub(crate) fn known_owners(&self) -> impl Iterator<Item = &str> {
         let more = self.additional_owners.iter().map(String::as_str);

@@ -66,6 +66,17 @@ pub(crate) struct NewUser {
     pub(crate) email: String,
 }
 
+impl NewUser {
+    /// The request that makes it, as a rehearsal shows it.
+    pub(crate) fn shown(&self, staff: bool) -> String {
+        let (first, last) = (plain(&self.first_name), plain(&self.last_name));
+        format!(
+            "POST {USERS} username={} first_name=\"{first}\" last_name=\"{last}\" email={} is_staff={staff}",
+            self.username, self.email
+        )
+    }
+}
+
 impl People {
     /// Those of the Pod at this address. Nothing is asked yet.
     ///

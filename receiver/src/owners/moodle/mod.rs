@@ -312,12 +312,10 @@ async fn holders(
     let joined = site.joined(activity, started - EARLY, ended).await?;
     let base = activity.meeting_id.as_str();
     let external = subject.external_id.as_deref();
-    let bare = external.and_then(rules::external_id).map(|id| id.bare);
     let mut present: Vec<i64> = Vec::new();
     for row in joined {
         let meeting = row.meeting_id.as_str();
-        let its =
-            external.is_none_or(|id| id == meeting) || bare == Some(meeting) || meeting == base;
+        let its = external.is_none_or(|id| rules::same_room(id, meeting)) || meeting == base;
         if its && ids.contains(&row.user) && !present.contains(&row.user) {
             present.push(row.user);
         }

@@ -184,9 +184,39 @@ pub(super) fn external_id(text: &str) -> Option<ExternalId<'_>> {
     })
 }
 
+/// Whether a meeting and a row of the log are of the same room. The bracket is not always there:
+/// without it nothing is said of the group, and `[0]` is no group. Two groups have two rooms.
+pub(super) fn same_room(meeting: &str, row: &str) -> bool {
+    let whole_course = |id: &str, other: &str| {
+        external_id(other).is_some_and(|other| other.bare == id)
+            && other.strip_prefix(id) == Some("[0]")
+    };
+    meeting == row
+        || external_id(meeting).is_some_and(|meeting| meeting.bare == row)
+        || whole_course(meeting, row)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rooms_are_the_same_with_and_without_a_bracket_but_groups_are_not() {
+        for (meeting, row, wanted) in [
+            ("m-30-7[0]", "m-30-7[0]", true),
+            ("m-30-7[0]", "m-30-7", true),
+            ("m-30-7", "m-30-7[0]", true),
+            ("m-30-7", "m-30-7", true),
+            ("m-30-7[8]", "m-30-7", true),
+            ("m-30-7", "m-30-7[8]", false),
+            ("m-30-7[7]", "m-30-7[8]", false),
+            ("m-30-7[0]", "m-30-7[8]", false),
+            ("m-30-7", "m-30-8[0]", false),
+            ("m-30", "m-30[0]", false),
+        ] {
+            assert_eq!(same_room(meeting, row), wanted, "{meeting} {row}");
+        }
+    }
 
     fn rule(kind: &str, id: &str, role: &str) -> String {
         format!(r#"{{"selectiontype":"{kind}","selectionid":{id},"role":"{role}"}}"#)

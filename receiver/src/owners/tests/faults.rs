@@ -66,6 +66,37 @@ async fn errors_name_what_is_missing_and_nobody_gets_the_recording() {
 }
 
 #[tokio::test]
+async fn a_wrong_password_asks_for_no_rights_and_a_pod_without_meetings_is_passed_over() {
+    for engine in Engine::ALL {
+        let pod = world::pod(engine);
+        let yaml =
+            |url: &str| format!("chain: [pod, manifest]\npod: {{database: {{url: \"{url}\"}}}}\n");
+        let shut_out = finders(&yaml(&pod.url_for("tests", "wrong")));
+        for finding in shut_out.check().await {
+            let advice = finding.advice.unwrap_or_default().to_string();
+            assert!(
+                finding.severity == Severity::Wrong && !advice.contains("GRANT"),
+                "{}: {advice}",
+                finding.what
+            );
+        }
+        let subject = recording(1, Some("0012-droit"), Frontend::Unknown).with(&["zoe"]);
+        let reader = pod.reader("few", &["auth_user"]);
+        let refused = finders(&yaml(&reader)).decide(&subject).await.unwrap_err();
+        assert!(refused.is_about_rights(), "{refused}");
+        pod.run("ALTER TABLE meeting RENAME TO former_meeting;");
+        let without = finders(&yaml(&pod.url()));
+        assert_eq!(owners(&without.decide(&subject).await.unwrap()), ["zoe"]);
+        let findings = without.check().await;
+        assert!(
+            findings.iter().all(|f| f.severity != Severity::Wrong)
+                && findings.iter().any(|f| f.what.contains("has no meetings")),
+            "{findings:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_is_down_is_asked_again_and_never_stands_for_nobody() {
     for engine in Engine::ALL {
         let pod = world::pod(engine);

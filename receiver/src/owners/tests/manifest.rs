@@ -235,7 +235,10 @@ async fn a_line_of_the_table_is_a_persons_choice() {
     let all = finders(&yaml("combine: all\n"));
     try_all(
         &all,
-        &[case("all together", of(9, "room7"), &["max", "t2"])],
+        &[
+            case("a line is not added to", of(9, "room7"), &["max"]),
+            case("no line, all others together", of(8, "x"), &["t2"]),
+        ],
     )
     .await;
     let room = Subject {

@@ -165,5 +165,18 @@ async fn rooms_by_their_id_or_their_number() {
             ],
         )
         .await;
+        let room = Subject {
+            breakout: Breakout::Of {
+                subject: Box::new(of("x")),
+                decided: Some(vec!["t3".into()]),
+            },
+            ..of("y")
+        };
+        let decision = finders.decide(&room).await.unwrap();
+        assert_eq!(
+            decision.found_by.map(super::super::Source::as_str),
+            Some("breakout"),
+            "not whoever was asked first"
+        );
     }
 }

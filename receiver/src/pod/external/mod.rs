@@ -113,7 +113,8 @@ impl External {
         };
         let most = target.table.length("name").unwrap_or(NAME_MAX);
         let mut owners = Vec::new();
-        for username in lecture.owners(&self.config.default_owner) {
+        let there = |username: &&str| !lecture.makes(username);
+        for username in lecture.owners(&self.config.default_owner).filter(there) {
             owners.push(self.rows.user(username).await?);
         }
         Ok(Wanted {
@@ -236,6 +237,15 @@ impl External {
         let there = self.rows.there(&target, &wanted).await?;
         plan.steps
             .extend(target.shown(lecture, &wanted, &former, &former_url, &there));
+        for user in &lecture.to_create {
+            plan.steps.push(format!(
+                "for {}, once that account is made: a row \"{}\" of {} that leads to {}",
+                user.username,
+                wanted.name,
+                rows::TABLE,
+                wanted.url
+            ));
+        }
         Ok(plan)
     }
 }

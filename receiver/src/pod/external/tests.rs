@@ -435,6 +435,20 @@ async fn a_rehearsal_prints_the_statements_and_changes_nothing() {
             "{plan:?}"
         );
 
+        // Whose account is to be made is not in Pod yet, and that is right.
+        let mut new = room.lecture(&["ghost", "jdupont"]);
+        let user = crate::pod::NewUser {
+            username: "ghost".into(),
+            ..Default::default()
+        };
+        new.to_create = vec![user];
+        let plan = destination.rehearse(&new, &room.journal).await.unwrap();
+        assert!(
+            plan.steps[0].starts_with("nothing for jdupont: row ")
+                && plan.steps[1].starts_with("for ghost, once that account is made: a row "),
+            "{plan:?}"
+        );
+
         let asked = destination.asked();
         for _ in 0..20 {
             destination.rehearse(&lecture, &room.journal).await.unwrap();

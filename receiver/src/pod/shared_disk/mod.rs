@@ -215,8 +215,13 @@ impl SharedDisk {
             return Ok(plan);
         }
         let username = lecture.owner.as_ref().unwrap_or(&self.config.default_owner);
-        let user = match site::account(&self.api, username).await {
-            Ok(account) => {
+        let account = match lecture.makes(username) {
+            true => Ok(None),
+            false => site::account(&self.api, username).await.map(Some),
+        };
+        let user = match account {
+            Ok(None) => "(the new account)".to_owned(),
+            Ok(Some(account)) => {
                 if !account.is_staff {
                     plan.warnings.push(not_staff(username).to_string());
                 }

@@ -35,12 +35,25 @@ impl Upload {
         }
         let username = lecture.owner.as_ref().unwrap_or(&self.config.default_owner);
         let mut catalogue = site.catalogue.lock().await;
-        let owner = catalogue.user(&self.api, username).await?;
+        let owner = match lecture.makes(username) {
+            true => Ok("(the new account)".to_owned()),
+            false => catalogue.user(&self.api, username).await?,
+        };
+        // Who has no account yet cannot be looked up; what is told of him is that he gets one.
+        let (new, old): (Vec<String>, Vec<String>) = lecture
+            .additional_owners
+            .iter()
+            .cloned()
+            .partition(|name| lecture.makes(name));
+        let known = Lecture {
+            additional_owners: old,
+            ..lecture.clone()
+        };
         let follow_meta = self.config.follow_meta;
         let (attributes, notes) = site
             .attributes
             .clone()
-            .of_lecture(&self.api, &mut catalogue, lecture, follow_meta)
+            .of_lecture(&self.api, &mut catalogue, &known, follow_meta)
             .await?;
         drop(catalogue);
         plan.warnings = notes;
@@ -66,6 +79,10 @@ impl Upload {
             attributes.shown(),
             lecture.record_id,
         ));
+        if !new.is_empty() {
+            plan.steps
+                .push(format!("with the new accounts too: {}", new.join(", ")));
+        }
         if lecture.presentation.is_some()
             && let Some(wanted) = self.config.attach.named()
         {

@@ -371,6 +371,22 @@ async fn a_rehearsal_tells_the_requests_and_sends_none() {
             && plan.steps[1].contains("(staff1)"),
         "{plan:?}"
     );
+    let mut new = lecture.clone();
+    new.owner = Some("ghost".into());
+    new.additional_owners = vec!["staff1".into(), "other.new".into()];
+    new.to_create = ["ghost", "other.new"]
+        .map(|name| crate::pod::NewUser {
+            username: name.into(),
+            ..Default::default()
+        })
+        .to_vec();
+    let plan = destination.rehearse(&new, &room.journal).await.unwrap();
+    assert!(plan.warnings.is_empty(), "{plan:?}");
+    assert!(
+        plan.steps[1].contains("owner=(the new account) (ghost)")
+            && plan.steps[2] == "with the new accounts too: other.new",
+        "{plan:?}"
+    );
     assert!(room.pod.requests().iter().all(|seen| seen.method != "POST"));
     let asked = destination.asked();
     for _ in 0..20 {
