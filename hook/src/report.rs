@@ -46,12 +46,13 @@ impl FromStr for Report {
 }
 
 impl Report {
-    /// Writes the file with no line in it, so that nothing is done of which no report could tell.
+    /// Writes the file before anything is done, with what is known already, so that nothing is done
+    /// of which no report could tell.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn begin<R: Row>(&self) -> Result<(), Error> {
-        let written = self.try_write::<R>(&[]);
+    pub(crate) fn begin<R: Row>(&self, rows: &[R]) -> Result<(), Error> {
+        let written = self.try_write(rows);
         written.map_err(|e| Error::input(format!("--report {}: {e}", self.path.display())))
     }
 
@@ -123,10 +124,11 @@ mod tests {
             text,
             "id,reason\na-1,\"it wants \"\"7\"\", it has \"\"8\"\"\"\na-2,\n"
         );
-        report("x.json").unwrap().begin::<Line>().unwrap();
+        report("x.json").unwrap().begin::<Line>(&[]).unwrap();
         let text = std::fs::read_to_string(dir.path().join("x.json")).unwrap();
         assert_eq!(text, "[]");
-        let nowhere = report("no/where.csv").unwrap().begin::<Line>().unwrap_err();
+        let nowhere = report("no/where.csv").unwrap();
+        let nowhere = nowhere.begin::<Line>(&[]).unwrap_err();
         assert_eq!(nowhere.exit_code(), 2);
     }
 }

@@ -96,7 +96,22 @@ fn everything_confirmed_is_deleted_once_and_noted() {
     let reconciled = node.run(&["reconcile"]);
     assert_eq!(reconciled.code, 0, "{}", reconciled.out);
     assert!(reconciled.out.contains("2 pruned"), "{}", reconciled.out);
-    assert_eq!(node.run(&["prune"]).code, 0);
+    // A later report names it too, so that none that was killed or replaced is missed; also when
+    // the run was killed after `bbb-record` had ended and before that was noted.
+    let path = node.outbox().join(format!(".pruned/{ID}.json"));
+    for interrupted in [false, true] {
+        if interrupted {
+            let mut unnoted = noted.clone();
+            unnoted["deleted_at"] = serde_json::Value::Null;
+            fs::write(&path, unnoted.to_string()).unwrap();
+        }
+        assert_eq!(node.run(&["prune", "--report", &report]).code, 0);
+        let lines: serde_json::Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+        assert_eq!(lines.as_array().unwrap().len(), 1, "{lines}");
+        assert_eq!(lines[0]["record_id"], ID);
+        assert_eq!(lines[0]["outcome"], "deleted");
+        assert_eq!(lines[0]["reason"], "by an earlier run");
+    }
     assert_eq!(calls(&node).len(), 1);
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn backfill(
     let stop = Stop::on_signals().map_err(|e| Error::Disk(format!("cannot start: {e}")))?;
     let mut digests = Digests::of(&outbox);
     if let Some(report) = &asked.report {
-        report.begin::<Line>()?;
+        report.begin::<Line>(&[])?;
     }
     let plan::Plan { mut lines, absent } =
         plan::plan(settings, asked, &node, &outbox, &mut digests, &stop)?;

@@ -52,12 +52,19 @@ impl Outbox {
 
     /// Recordings whose deletion was begun here and never ended.
     pub(crate) fn half_pruned(&self) -> BTreeSet<RecordId> {
-        let half = |id: &RecordId| {
+        let half = self.deletions().into_iter();
+        half.filter(|pruned| pruned.deleted_at.is_none())
+            .map(|pruned| pruned.record_id)
+            .collect()
+    }
+
+    /// The deletions begun here, by record id.
+    pub(crate) fn deletions(&self) -> Vec<Pruned> {
+        let noted = |id: &RecordId| {
             let path = self.dir().join(DIR).join(format!("{id}.json"));
-            let noted = read_json::<Pruned>(&path).ok().flatten();
-            noted.is_some_and(|pruned| pruned.deleted_at.is_none())
+            read_json::<Pruned>(&path).ok().flatten()
         };
-        self.pruned().into_iter().filter(half).collect()
+        self.pruned().iter().filter_map(noted).collect()
     }
 
     /// Recordings whose deletion was begun here.

@@ -86,16 +86,26 @@ pub(crate) fn prune(
     let receiver = Receiver::open(settings)?;
     let judge = Judge::of(settings, &node, &outbox, &receiver)?;
     let mut lines = Vec::new();
-    // Nothing is deleted of which no report could tell.
+    // Nothing is deleted of which no report could tell, and a run that was killed could not tell:
+    // every report names all that was ever deleted here.
+    let earlier = earlier(&outbox, |id| judge.left_of(&node, id).is_empty());
     if let Some(report) = &asked.report {
-        report.begin::<Line>()?;
+        report.begin(&earlier)?;
     }
+    let mut ended = Ok(());
     for candidate in judge.candidates() {
         if stop.asked() {
             info!("stopped; the next run goes on");
             break;
         }
-        let (outcome, reason) = match judge.verdict(candidate, &stop)? {
+        let verdict = match judge.verdict(candidate, &stop) {
+            Ok(verdict) => verdict,
+            Err(e) => {
+                ended = Err(e);
+                break;
+            }
+        };
+        let (outcome, reason) = match verdict {
             Verdict::Keep(why) => (Outcome::Kept, Some(why)),
             Verdict::Delete(_) if asked.dry_run => (Outcome::Deletable, None),
             Verdict::Delete(pruned) => match delete(settings, &node, &outbox, &judge, pruned) {
@@ -113,10 +123,34 @@ pub(crate) fn prune(
         });
     }
     let _ = tell(&lines, asked.dry_run, out);
+    let failed = lines.iter().any(|l| l.outcome == Outcome::Failed);
     if let Some(report) = &asked.report {
-        report.write(&lines)?;
+        let all: Vec<_> = earlier.into_iter().chain(lines).collect();
+        report.write(&all)?;
     }
-    Ok(u8::from(lines.iter().any(|l| l.outcome == Outcome::Failed)))
+    ended.map(|()| u8::from(failed))
+}
+
+/// What earlier runs deleted, the oldest first; also what one was killed over, when it is gone.
+fn earlier(outbox: &Outbox, is_gone: impl Fn(&RecordId) -> bool) -> Vec<Line> {
+    let deletions = outbox.deletions().into_iter();
+    let mut lines: Vec<_> = deletions
+        .filter(|pruned| pruned.deleted_at.is_some() || is_gone(&pruned.record_id))
+        .map(|pruned| Line {
+            formats: pruned
+                .contents
+                .iter()
+                .map(|c| c.format.to_string())
+                .collect(),
+            bytes: pruned.contents.iter().map(|c| c.bytes).sum(),
+            outcome: Outcome::Deleted,
+            reason: Some("by an earlier run".to_owned()),
+            at: pruned.deleted_at.unwrap_or(pruned.begun_at),
+            record_id: pruned.record_id,
+        })
+        .collect();
+    lines.sort_by_key(|line| line.at);
+    lines
 }
 
 fn lock(outbox: &Outbox) -> Result<File, Error> {
