@@ -212,6 +212,8 @@ impl Server {
                 command.args(["mariadb-install-db", "--no-defaults", "--skip-test-db"]);
                 command.arg("--auth-root-authentication-method=normal");
                 command.arg(format!("--datadir={}", self.data().display()));
+                // Servers that start at once take each other's temporary tables out of a shared one.
+                command.arg(format!("--tmpdir={}", self.folder.display()));
             }
             Engine::PostgreSql => {
                 let password = self.folder.join("password");
@@ -235,6 +237,7 @@ impl Server {
                 "/usr/sbin/mariadbd".into(),
                 "--no-defaults".into(),
                 format!("--datadir={data}"),
+                format!("--tmpdir={folder}"),
                 format!("--socket={folder}/socket"),
                 format!("--pid-file={folder}/mariadbd.pid"),
                 "--bind-address=127.0.0.1".into(),
