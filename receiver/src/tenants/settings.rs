@@ -60,9 +60,16 @@ pub(crate) fn meta_key(param: &str) -> Option<&'static str> {
     found.map(|(_, key)| *key)
 }
 
-/// A value as it would stand in the settings file; what is no YAML is a text.
+/// A value as it would stand in the settings file; what is no YAML is a text, and so is a line with
+/// a colon in it, because a section of one line stands in braces.
 pub(crate) fn value(text: &str) -> Value {
-    settings::from_text(Path::new("VALUE"), text).unwrap_or_else(|_| Value::from(text))
+    match settings::from_text(Path::new("VALUE"), text) {
+        Ok(Value::Object(_)) if !text.trim_start().starts_with('{') && !text.contains('\n') => {
+            Value::from(text)
+        }
+        Ok(value) => value,
+        Err(_) => Value::from(text),
+    }
 }
 
 /// The settings with what is different for a tenant.
