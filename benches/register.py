@@ -123,7 +123,8 @@ def fill_ledger(folder, count):
         }))
         database.execute("INSERT INTO recordings (record_id, node, title, started_at, stage, created_at, updated_at) "
                          "VALUES (?, 'bbb1', ?, ?, 'register', ?, ?)", (record, title, started, now, now))
-        database.execute("INSERT INTO formats VALUES (?, 'presentation', ?, 1, ?, ?)", (record, digest, started, now))
+        database.execute("INSERT INTO formats (record_id, format, digest, bytes, published_at, archived_at) "
+                         "VALUES (?, 'presentation', ?, 1, ?, ?)", (record, digest, started, now))
         database.execute("INSERT INTO media (record_id, source_format, source_digest) VALUES (?, 'presentation', ?)",
                          (record, digest))
     database.commit()
