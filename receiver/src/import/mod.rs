@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use recording::{Manifest, Metadata, durable};
+use recording::{Manifest, durable};
 
 pub(crate) use archive::Archive;
 use plain::Plain;
@@ -216,11 +216,6 @@ impl Intake<'_> {
         manifest: &Manifest,
         package: &Package,
     ) -> Result<Option<String>, ImportError> {
-        let (room, of) = (self.room.to_owned(), manifest.clone());
-        let another = tokio::task::spawn_blocking(move || another_id(&room, &of)).await?;
-        if another.is_some() {
-            return Ok(another);
-        }
         if let Some(announced) = package.digest.filter(|digest| *digest != manifest.digest) {
             return Ok(Some(format!(
                 "digest {announced} was announced, but the package holds {}",
@@ -318,13 +313,13 @@ fn unpack_into(
     }
 }
 
-/// What BBB's own file says against the name of its folder. Without a readable one nothing does.
-fn another_id(room: &Path, manifest: &Manifest) -> Option<String> {
+/// What BBB's own file says against the name of its folder; it does not stop a recording, because
+/// the folder's name is what BBB goes by.
+fn another_id(manifest: &Manifest) -> Option<String> {
     let (id, format) = (&manifest.record_id, &manifest.format);
-    let folder = room.join(format.as_str()).join(id.as_str());
-    let found = Metadata::read(&folder.join("metadata.xml")).ok()?.record_id;
-    (found != *id).then(|| {
-        format!("its folder is {format}/{id}, but metadata.xml in it is that of {found}; one of them was copied or renamed")
+    let found = &manifest.metadata.as_ref()?.record_id;
+    (found != id).then(|| {
+        format!("its folder is {format}/{id}, but metadata.xml in it is that of {found}; one of them was copied or renamed: look whether title and owners are right")
     })
 }
 
@@ -334,6 +329,7 @@ fn describe(manifest: &Manifest) -> Imported {
         .iter()
         .map(|l| format!("left out {}: {}", l.path, l.why))
         .collect();
+    warnings.extend(another_id(manifest));
     warnings.extend(manifest.metadata_problem.clone());
     warnings.extend(manifest.events_problem.clone());
     if !manifest.events_seen {
