@@ -119,6 +119,13 @@ fn the_state_directory_cannot_be_written() {
         "or change spool_dir",
     ];
     tells(site.receiver(["serve"]), 2, &words);
+    moved("archive", "/sys/kernel");
+    let words = [
+        "archive_dir: cannot write /sys/kernel",
+        "chown -R bbb2pod: /sys/kernel",
+        "or change archive_dir",
+    ];
+    tells(site.receiver(["serve"]), 2, &words);
     moved("ledger.db", "/proc/ledger.db");
     let words = [
         "database: cannot write /proc/ledger.lock",

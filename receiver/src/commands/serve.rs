@@ -39,6 +39,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.config.read()?;
     make_folders(&config)?;
     let _alone = alone(&config)?;
+    writable(&config)?;
     let (stop, stopping) = watch::channel(false);
     let shared = Arc::new(assemble(config, stopping.clone()).await?);
     let (config, ledger) = (&shared.config, &shared.ledger);
@@ -172,22 +173,61 @@ pub(super) fn video_links(config: &Config) -> Result<VideoLinks, KeyError> {
     })
 }
 
-pub(super) fn make_folders(config: &Config) -> anyhow::Result<()> {
+/// The folders of the state, each with the setting that names it.
+fn folders(config: &Config) -> [(&'static str, &Path); 5] {
     let database = config.database.parent().unwrap_or(Path::new("/"));
-    let folders = [
+    [
         ("database", database),
         ("spool_dir", &config.spool_dir),
         ("archive_dir", &config.archive_dir),
         ("media_dir", &config.media_dir),
         ("work_dir", &config.work_dir),
-    ];
-    for (key, folder) in folders {
+    ]
+}
+
+pub(super) fn make_folders(config: &Config) -> anyhow::Result<()> {
+    for (key, folder) in folders(config) {
         fs::create_dir_all(folder).map_err(|e| {
             let folder = folder.display();
             Usage(format!(
                 "{key}: cannot make the folder {folder}: {e}; make it, or change {key}"
             ))
         })?;
+    }
+    Ok(())
+}
+
+/// Makes sure that this user may write all of the state, also what another user has made there by
+/// a command. A full disk is no reason not to start.
+fn writable(config: &Config) -> anyhow::Result<()> {
+    let forbidden = |e: &io::Error| {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem)
+    };
+    let refused = |key, path: &Path, folder: &Path, e| {
+        let (path, folder) = (path.display(), folder.display());
+        Usage(format!(
+            "{key}: cannot write {path}: {e}; give the folder to the user that runs the receiver (chown -R bbb2pod: {folder}), or change {key}"
+        ))
+    };
+    for (key, folder) in folders(config) {
+        if let Err(e) = tempfile::tempfile_in(folder)
+            && forbidden(&e)
+        {
+            return Err(refused(key, folder, folder, e).into());
+        }
+    }
+    for suffix in ["db", "db-wal", "db-shm"] {
+        let file = match suffix {
+            "db" => config.database.clone(),
+            other => config.database.with_extension(other),
+        };
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        if let Err(e) = fs::File::options().write(true).open(&file)
+            && forbidden(&e)
+        {
+            return Err(refused("database", &file, folder, e).into());
+        }
     }
     Ok(())
 }
@@ -223,7 +263,9 @@ fn locked(file: fs::File, path: &Path) -> anyhow::Result<fs::File> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let path = path.display();
-            let why = format!("another bbb2pod-receiver is serving already (it holds {path})");
+            let why = format!(
+                "another bbb2pod-receiver is serving already (it holds {path}); stop that one, or change `database`, `spool_dir` and `archive_dir` for this one"
+            );
             Err(Usage(why).into())
         }
         Err(e) => {
