@@ -278,6 +278,33 @@ fn recordings_are_given_to_tenants_and_are_never_in_two_pods_unless_that_is_said
     let of_node = world.send(&Recording::tiny().seed(3).meta("tenant-id", "science"));
     site.wait_done(&of_node);
     assert_eq!(in_pod(&world.law, &[&of_node]), [1]);
+    // What cannot all be done is not begun.
+    let theirs = site.receiver(["tenant", "list", "--json"]).success();
+    let server = serde_json::from_str::<serde_json::Value>(theirs.lines().next().unwrap()).unwrap()
+        ["servers"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    site.receiver(["tenant", "add", "medicine", "--server", &server])
+        .failure(2);
+    for (change, to, secret) in [
+        ("--comment", "new", "none"),
+        ("--add-server", "free", "none"),
+        ("--add-secret", "a name", "second"),
+    ] {
+        site.receiver([
+            "tenant",
+            "update",
+            "science",
+            change,
+            to,
+            "--revoke-secret",
+            secret,
+        ])
+        .failure(2);
+    }
+    let after = site.receiver(["tenant", "list", "--json"]).success();
+    assert_eq!(after, theirs);
     let said = site.receiver(["tenant", "remove", "law"]).failure(2);
     assert!(said.contains("bbb1.example.org"), "{said}");
 }

@@ -158,6 +158,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         } => {
             check_name(&name).map_err(Usage)?;
             let ledger = config.ledger().await?;
+            free(&ledger.tenants().await?, &name, &servers)?;
             ledger.add_tenant(&name, comment.as_deref()).await?;
             for server in &servers {
                 ledger.add_tenant_server(&name, server).await?;
@@ -187,6 +188,45 @@ async fn new_secret(ledger: &Ledger, tenant: &str, name: &str) -> anyhow::Result
     Ok(())
 }
 
+/// Refuses front-ends that are another tenant's, before anything is changed.
+fn free(tenants: &[Tenant], name: &str, servers: &[String]) -> Result<(), Usage> {
+    for server in servers.iter().map(|server| server.to_lowercase()) {
+        let owner = tenants.iter().find(|t| t.servers.contains(&server));
+        if let Some(owner) = owner.map(|t| &t.name).filter(|owner| *owner != name) {
+            return Err(Usage(format!(
+                "the recordings of {server} are those of tenant {owner}; take it away there first: bbb2pod-receiver tenant update {owner} --remove-server {server}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses changes that cannot all be made, before the first of them is.
+fn fits(tenants: &[Tenant], name: &str, changes: &Changes) -> Result<(), Usage> {
+    free(tenants, name, &changes.add_server)?;
+    let Some(tenant) = tenants.iter().find(|t| t.name == name) else {
+        return Ok(());
+    };
+    let has = |secret: &String| tenant.secrets.iter().any(|s| s.name == *secret);
+    for server in changes.remove_server.iter().map(|s| s.to_lowercase()) {
+        if !tenant.servers.contains(&server) {
+            return Err(Usage(format!("{server} is no front-end of {name}")));
+        }
+    }
+    if let Some(secret) = changes.revoke_secret.iter().find(|secret| !has(secret)) {
+        return Err(Usage(format!("{name} has no secret {secret}")));
+    }
+    if let Some(secret) = &changes.add_secret {
+        check_name(secret).map_err(Usage)?;
+        if has(secret) && !changes.revoke_secret.contains(secret) {
+            return Err(Usage(format!(
+                "{name} has a secret {secret} already; choose another name, or revoke it first"
+            )));
+        }
+    }
+    Ok(())
+}
+
 async fn change(update: Update) -> anyhow::Result<()> {
     let Update {
         name,
@@ -195,6 +235,7 @@ async fn change(update: Update) -> anyhow::Result<()> {
     } = update;
     let ledger = config.existing_ledger().await?;
     known(&ledger, &name).await?;
+    fits(&ledger.tenants().await?, &name, &changes)?;
     if let Some(comment) = &changes.comment {
         ledger.note_tenant(&name, comment).await?;
     }
@@ -213,7 +254,6 @@ async fn change(update: Update) -> anyhow::Result<()> {
         eprintln!("Secret {secret} of {name} is refused from now on.");
     }
     if let Some(secret) = &changes.add_secret {
-        check_name(secret).map_err(Usage)?;
         new_secret(&ledger, &name, secret).await?;
     }
     Ok(())
