@@ -9,6 +9,7 @@
 //!
 //! This crate knows no network and no database, and starts no thread.
 
+pub mod causes;
 pub mod digest;
 pub mod durable;
 pub mod events;

@@ -10,6 +10,7 @@ use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls as Protection, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use recording::causes::chain;
 use recording::settings;
 use serde_json::json;
 
@@ -159,7 +160,7 @@ impl Channel for Mail {
             };
             match tokio::time::timeout(PATIENCE * 2, transport.send(letter)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(failed(with_causes(&error))),
+                Ok(Err(error)) => Err(failed(chain(&error))),
                 Err(_) => Err(failed("does not answer".to_owned())),
             }
         })
@@ -186,9 +187,7 @@ impl Webhook {
                 .into_iter()
                 .fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
-        builder
-            .build()
-            .map_err(|e| wrong("webhook", with_causes(&e)))
+        builder.build().map_err(|e| wrong("webhook", chain(&e)))
     }
 
     fn body(&self, message: &Message, about: &About<'_>) -> serde_json::Value {
@@ -248,7 +247,7 @@ impl Channel for Webhook {
                 why,
             };
             let answer = request.send().await;
-            let answer = answer.map_err(|e| failed(with_causes(&e.without_url())))?;
+            let answer = answer.map_err(|e| failed(chain(&e.without_url())))?;
             match answer.status() {
                 status if status.is_success() => Ok(()),
                 status => Err(failed(format!("answers {status}"))),
@@ -266,18 +265,4 @@ fn origin(url: &str) -> String {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))
-}
-
-/// An error and what caused it, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.replace(['\n', '\r'], " ")
 }

@@ -4,10 +4,11 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
+use recording::causes::chain;
 use recording::protocol::{NODE_STATE_HEADER, NodeStanding, Refusal};
 use reqwest::{Response, StatusCode, Url};
 
-use super::{Http, chain, distrust};
+use super::{Http, distrust};
 use crate::failure::{Cause, Failure};
 
 /// Largest answer read, in bytes.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
+use recording::causes::chain;
 use recording::digest::Digest;
 use recording::protocol::{PackageStatus, RecordingState};
 use recording::settings::SettingsError;
@@ -251,20 +252,6 @@ fn known_in(state: &RecordingState, format: &PlaybackFormat, digest: &Digest) ->
             },
         },
     }
-}
-
-/// An error with all its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use recording::causes::chain;
 use reqwest::header::{ACCEPT, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::multipart::Form;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
@@ -52,7 +53,7 @@ impl Api {
             .pool_max_idle_per_host(0)
             .http1_only()
             .build()
-            .map_err(|e| settings("url", said::chain(&e)))?;
+            .map_err(|e| settings("url", chain(&e)))?;
         Ok(Api {
             http,
             base: config.base_url()?,
@@ -220,7 +221,7 @@ impl Api {
         let unreachable = |e: reqwest::Error| PodError::Unreachable {
             doing,
             url: url.clone(),
-            why: said::chain(&e.without_url()),
+            why: chain(&e.without_url()),
             wait: None,
         };
         self.asked.fetch_add(1, Ordering::Relaxed);

@@ -1,26 +1,9 @@
 //! What Pod or the network said, short and without secrets, for errors and logs.
 
-use std::error::Error;
-
 use serde_json::Value;
 
 /// Characters of an answer that are shown.
 const SHOWN: usize = 400;
-
-/// An error with its causes.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.ends_with(&said) {
-            text += ": ";
-            text += &said;
-        }
-        cause = error.source();
-    }
-    text
-}
 
 /// An answer; Pod returns the passwords of videos in clear, so they are left out.
 pub(super) fn json(value: &Value) -> String {
